@@ -123,12 +123,18 @@ export function createPool(options: ConnectionOptions, size: number): Pool {
   const own: Pool = {
     async transact(work) {
       const { client, target } = await dial()
+      const asked: Promise<unknown>[] = []
       let failure: Error | undefined
       try {
         const result = await work({
-          query: (text, values, isKept) => ofDatabase(ask(client, text, values, isKept)),
+          query: (text, values, isKept) => {
+            const one = ofDatabase(ask<pg.QueryResultRow>(client, text, values, isKept))
+            asked.push(one)
+            return one as never
+          },
         })
-        await ofDatabase(commit(client))
+        // Behind what is not answered yet: where that fails, the server rolls back.
+        await Promise.all([...asked, ofDatabase(commit(client))])
         return result
       } catch (error) {
         if (isTimedOut(error) || error instanceof CommitInDoubt) hosts.passOver(target)

@@ -4,7 +4,7 @@ import { COLUMN_TYPES } from '../core/tables.ts'
 import { packArray, type PackedType } from './arrays.ts'
 import type { Queryable } from './connect.ts'
 
-/** What has no rows is not waited for before the next statement is sent. Rejects as the first that fails. */
+/** What has no rows is not waited for: the next statement or the commit is sent behind it. Where it fails, the transaction does. */
 export async function run<Result>(client: Queryable, steps: Steps<Result>, isKept = false): Promise<Result> {
   const sent: ReturnType<Queryable['query']>[] = []
   let step = steps.next()
@@ -15,7 +15,6 @@ export async function run<Result>(client: Queryable, steps: Steps<Result>, isKep
     sent.push(asked)
     step = steps.next(step.value.kind === 'query' ? (await Promise.all(sent)).at(-1)!.rows : [])
   }
-  await Promise.all(sent)
   return step.value
 }
 

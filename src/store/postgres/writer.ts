@@ -78,8 +78,8 @@ export function createWriter(options: WriterOptions): BatcherOptions['run'] {
   let commitNumber = 0
   /** By the last answer. A new owner's is 0. */
   let committed = { ownerId: 0, commitNumber: 0 }
-  /** Of a group in doubt that was committed: its operations are not run again when they are retried. */
-  let known: Outcomes = new Map()
+  /** Of groups in doubt that were committed: what was done is not run again, whenever it is retried. */
+  const known = new WeakMap<Operation, Outcome>()
 
   async function transact(operations: readonly Operation[], ownerId: number): Promise<Outcomes> {
     commitNumber += 1
@@ -144,7 +144,7 @@ export function createWriter(options: WriterOptions): BatcherOptions['run'] {
     if (inDoubt !== undefined) {
       try {
         if (await pool.transact((client) => wasCommitted(client, inDoubt))) {
-          known = inDoubt.outcomes
+          for (const [operation, outcome] of inDoubt.outcomes) known.set(operation, outcome)
           committed = inDoubt
         }
         doubt = undefined
@@ -152,9 +152,8 @@ export function createWriter(options: WriterOptions): BatcherOptions['run'] {
         return failAll(operations, 'unavailable', error)
       }
     }
-    const answered = known
-    known = new Map()
-    return new Map([...answered, ...(await runAll(operations.filter((one) => !answered.has(one))))])
+    const outcomes = await runAll(operations.filter((one) => !known.has(one)))
+    return new Map(operations.map((one) => [one, known.get(one) ?? outcomes.get(one)!]))
   }
 }
 

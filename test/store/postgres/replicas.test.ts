@@ -3,6 +3,7 @@ import { setImmediate as turn } from 'node:timers/promises'
 import pg from 'pg'
 import t from 'tap'
 import { waitingSql } from '../../../src/store/core/lease.ts'
+import { LARGE_BYTES } from '../../../src/store/engine/work.ts'
 import { CONNECT_MS, createPool } from '../../../src/store/postgres/connect.ts'
 import { parseDatabaseUrl } from '../../../src/store/postgres/database-url.ts'
 import { createHosts } from '../../../src/store/postgres/hosts.ts'
@@ -405,6 +406,22 @@ t.test('one by one, nothing runs after a commit in doubt: its batch waits for an
   t.match(after, { status: 'rejected', reason: { code: 'STORE_UNAVAILABLE' } })
   t.equal((await store.lease(askAll())).length, 1, 'the one that was committed')
 })
+
+t.test(
+  'what a commit in doubt has counted is counted once, also where another group runs first',
+  async (t) => {
+    const ground = await layGround(t, server)
+    const { store } = await ground.open(STILL)
+    await loseAnswerToCommit(ground, () =>
+      Promise.all([
+        store.countInvalid({ ...LIVE, invalidCount: 5 }),
+        // In a group of its own.
+        store.commit({ ...makeBatch(['large']), payload: Buffer.alloc(LARGE_BYTES) }),
+      ]),
+    )
+    t.match(await store.totals({}), { received: 1, invalid: 5 })
+  },
+)
 
 t.test('an outcome of a batch that no key opens is refused, and holds nobody up', async (t) => {
   const ground = await layGround(t, server)

@@ -151,6 +151,27 @@ t.test(
   },
 )
 
+t.test('the last statements and their COMMIT leave together', async (t) => {
+  const ground = await layGround(t, server)
+  const { store } = await ground.open()
+  const database = new URL(ground.url).pathname.slice(1)
+  const { query: original } = pg.Client.prototype
+  t.teardown(() => void (pg.Client.prototype.query = original))
+  const unanswered = new Map<pg.Client, string[]>()
+  const beforeCommit: string[] = []
+  pg.Client.prototype.query = function watched(this: pg.Client, ...values: unknown[]) {
+    const text = textOf(values[0])
+    const asked = unanswered.get(this) ?? []
+    unanswered.set(this, asked)
+    if (text === 'COMMIT' && this.database === database) beforeCommit.push(...asked)
+    asked.push(text)
+    const answer = Reflect.apply(original, this, values) as unknown as Promise<unknown>
+    return answer.finally(() => asked.splice(asked.indexOf(text), 1)) as never
+  }
+  await commitTo(store, 1)
+  t.match(beforeCommit, [/^INSERT INTO batches/, /^INSERT INTO totals/])
+})
+
 t.test('keys are searched before they are inserted only where the claim before had a duplicate', (t) => {
   const dedupe = createDedupe()
   function expectsNew(fresh: readonly string[] | null): unknown {
