@@ -140,9 +140,10 @@ function createQuotaLeases({ shared, clock }: SharedLimitsOptions, onGranted: (a
       ask()
     } catch (error) {
       isAsking = false
-      for (const lease of asked) {
-        // Whether the store has written it down is unknown: it gets the whole number again, and what it granted is lost.
+      for (const [index, lease] of asked.entries()) {
+        // Whether the store has written it down is unknown: it gets the whole number again, and what it granted or got back is lost.
         lease.known = undefined
+        lease.unused -= requests[index]!.unused
         due.add(lease)
         for (const { reject } of lease.waiters.splice(0)) reject(error)
       }

@@ -1,5 +1,7 @@
 import t from 'tap'
 import { createSharedLimits } from '../../src/limits/shared-limits.ts'
+import { TOKEN } from '../../src/limits/bucket.ts'
+import { exchangeOne } from '../../src/store/postgres/buckets.ts'
 import type { BucketGrant, BucketRequest } from '../../src/store/shared.ts'
 import { createManualClock, runDue } from '../support/clock.ts'
 
@@ -100,6 +102,43 @@ t.test('while the store is away calls wait and posts are refused; nothing is rep
   t.equal(callLimiter.take('1'), 0)
   t.match(await postLimiter.take('1', 60), { current: Number })
   for (const { holding, unused } of asked) t.equal(holding + unused, 0)
+})
+
+t.test('a token is not given back after its use, though the answer to the first try is lost', async (t) => {
+  let bucket = { level: 10 * TOKEN, atMs: 0 }
+  let own = 0
+  const state = { losesAnswer: false }
+  const clock = createManualClock()
+  const { callLimiter } = createSharedLimits({
+    settings: { CALLS_PER_MINUTE: 70, CALL_BURST: 10 },
+    clock,
+    shared: {
+      async exchange([request]) {
+        const { level, atMs, outstanding, grant } = exchangeOne(bucket, { all: own, own }, request!, 0)
+        bucket = { level, atMs }
+        own = outstanding
+        if (state.losesAnswer) throw new Error('lost')
+        return [grant]
+      },
+    },
+  })
+  let used = 0
+  for (; used < 5; used++) {
+    if (callLimiter.take('1') === 0) continue
+    await runDue()
+    t.equal(callLimiter.take('1'), 0)
+  }
+  state.losesAnswer = true
+  await clock.advance(1000)
+  await clock.advance(1000)
+  for (let call = 0; call < used; call++) callLimiter.finished('1')
+  state.losesAnswer = false
+  await clock.advance(1100)
+  // Nothing was refilled.
+  t.ok(
+    bucket.level / TOKEN + own <= 10 - used,
+    `${bucket.level / TOKEN} and ${own} are left of 10 after ${used} calls`,
+  )
 })
 
 t.test('what is given back goes to the store, for whoever wants it', async (t) => {
