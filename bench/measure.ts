@@ -33,6 +33,7 @@ export async function measureRound(
 ): Promise<Round> {
   const { sandbox } = stage
   const adAccountIds = stage.adAccountIds.slice(0, scenario.accounts)
+  const posts = createPosts(scenario.kind, scenario.eventsPerPost)
   await sandbox.forgetEvents()
   const callsBefore = await sandbox.countCalls()
   child.forgetPeak()
@@ -47,7 +48,7 @@ export async function measureRound(
     port: child.port,
     connections: scenario.connections,
     seconds,
-    posts: createPosts(scenario.kind, scenario.eventsPerPost),
+    posts,
     adAccountIds,
     headers,
   })

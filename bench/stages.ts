@@ -1,7 +1,7 @@
 /**
  * What the pure stages cost per event, on the posts of the benchmark with raw data, beside the floor that no way of doing
  * it goes under: JSON.parse, crypto.hash of the same values, JSON.stringify, and nothing else. Timed in turns, medians.
- * All customers live in one place, whose hashes the relay takes from its cache: neither side makes them.
+ * The hashes of places come from the relay's cache, after the first round those of the cities, too: neither side makes them.
  */
 import { hash } from 'node:crypto'
 import { prepareEvent, type PrepareContext } from '../src/events/prepare.ts'

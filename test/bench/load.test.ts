@@ -50,6 +50,20 @@ t.test('no two events of a load are the same, and every answer counts once', asy
   t.ok(result.p50Ms <= result.p99Ms)
 })
 
+t.test('each event of a load is another customer’s, and all posts are as long', async (t) => {
+  for (const kind of ['raw', 'hashed'] as const) {
+    const posts = createPosts(kind, 10)
+    const bodies = Array.from({ length: 100 }, () => Buffer.from(posts.next()).toString())
+    const events = bodies.flatMap((body) => (JSON.parse(body) as { data: { user_data: object }[] }).data)
+    const people = events.map(({ user_data }) => Object.entries(user_data))
+    const valuesOf = (field: string) => new Set(people.map((one) => String(new Map(one).get(field)))).size
+    t.equal(valuesOf('em'), events.length)
+    for (const [field, least] of Object.entries({ ph: 900, ln: 700, zp: 900, ct: 300, st: 15 }))
+      t.ok(valuesOf(field) >= least, `${kind} ${field}: ${valuesOf(field)}`)
+    t.equal(new Set(bodies.map((body) => Buffer.byteLength(body))).size, 1)
+  }
+})
+
 t.test('a server that goes away is reported', async (t) => {
   const server = createServer((request) => request.socket.destroy())
   await once(server.listen(0, '127.0.0.1'), 'listening')
