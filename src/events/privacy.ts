@@ -58,10 +58,15 @@ function isSwitchedOff(value: unknown): boolean {
   return reading.status === 'absent' || (reading.status === 'read' && !reading.value)
 }
 
-/** Of what cannot be read: does it speak of a choice? */
-export function holdsChoice(value: unknown): boolean {
-  return /opt[\s_-]*out/i.test(typeof value === 'string' ? value : JSON.stringify(value))
+/** Of what cannot be read: does it speak of a choice? JSON that came as text may be nested deeper than the stack. */
+export function holdsChoice(value: unknown, depth = DEEPEST): boolean {
+  if (typeof value === 'string') return CHOICE.test(value)
+  if (typeof value !== 'object' || value === null || depth === 0) return false
+  return Object.entries(value).some(([key, one]) => CHOICE.test(key) || holdsChoice(one, depth - 1))
 }
+
+const CHOICE = /opt[\s_-]*out/i
+const DEEPEST = 32
 
 /** The event with each choice in its place, the paths at which they were, and whether something gave way to one. */
 export function placeChoices(raw: RawObject) {

@@ -44,6 +44,14 @@ t.test('the JSON has its keys in one order, whatever the order they came in', as
   )
 })
 
+t.test('JSON in a text may be nested as deeply as it likes', async (t) => {
+  const deep = '['.repeat(16_000) + ']'.repeat(16_000)
+  for (const field of ['custom_data', 'app_info', 'device_info'])
+    t.same(prepareWith({ [field]: deep }).warnings, [`${field}: wrong_type`])
+  t.same(prepareWith({ custom_data: { contents: deep } }).warnings, ['custom_data.contents[0]: wrong_type'])
+  t.match(prepareWith({ custom_data: '[[{"a":"opt_out"}]]' }), { reason: 'unreadable_opt_out' })
+})
+
 t.test('what is no object is invalid', async (t) => {
   for (const raw of [null, undefined, 1, 'x', true, [1], [PLAIN], () => 1]) {
     t.match(prepareEvent(raw, LIVE), { status: 'invalid', reason: 'not_an_object', path: '' })
