@@ -23,9 +23,6 @@ import { normalizeState } from './st.ts'
 import { normalizePostcode } from './zp.ts'
 
 export type UserDataField = keyof typeof RULES
-type HashedField = {
-  [Name in UserDataField]: (typeof RULES)[Name]['isHashed'] extends true ? Name : never
-}[UserDataField]
 
 /** What the rules of `ph`, `zp`, `st` and `db` need to know beyond the value itself. */
 export interface Region {
@@ -138,10 +135,6 @@ const NAMES = Object.keys(RULES) as readonly UserDataField[]
 export const FIELDS = Object.fromEntries(NAMES.map((name) => [name, fieldOf(name)])) as Readonly<
   Record<UserDataField, Field>
 >
-
-const isHashedField = (name: UserDataField): name is HashedField => RULES[name].isHashed
-export const HASHED_FIELD_NAMES = NAMES.filter(isHashedField)
-export const TEXT_FIELD_NAMES = NAMES.filter((name) => !isHashedField(name))
 
 const UNPADDED_BASE64 = 43
 

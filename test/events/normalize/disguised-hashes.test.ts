@@ -1,7 +1,8 @@
 /** Hashes that do not look like one at first: as clients quote, prefix, encode and print them. */
 import { createHash } from 'node:crypto'
 import t from 'tap'
-import { FIELDS, HASHED_FIELD_NAMES, normalizeField } from '../../../src/events/normalize/field.ts'
+import { FIELDS, normalizeField } from '../../../src/events/normalize/field.ts'
+import { HASHED_FIELD_NAMES } from '../../support/user-data-fields.ts'
 import fc from '../../support/fast-check.ts'
 import { checkTable, regionWith, show, type Row } from './table.ts'
 

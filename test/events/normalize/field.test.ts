@@ -1,12 +1,8 @@
 import { execFileSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import t from 'tap'
-import {
-  FIELDS,
-  HASHED_FIELD_NAMES,
-  normalizeField,
-  TEXT_FIELD_NAMES,
-} from '../../../src/events/normalize/field.ts'
+import { FIELDS, normalizeField } from '../../../src/events/normalize/field.ts'
+import { HASHED_FIELD_NAMES, TEXT_FIELD_NAMES } from '../../support/user-data-fields.ts'
 import { checkTable, type Row } from './table.ts'
 
 const sha256 = (text: string): string => createHash('sha256').update(text).digest('hex')

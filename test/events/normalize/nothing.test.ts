@@ -1,6 +1,6 @@
 /** What means nothing, as programs, shops and people write it. */
 import t from 'tap'
-import { HASHED_FIELD_NAMES, TEXT_FIELD_NAMES } from '../../../src/events/normalize/field.ts'
+import { HASHED_FIELD_NAMES, TEXT_FIELD_NAMES } from '../../support/user-data-fields.ts'
 import { checkTable, type Row } from './table.ts'
 
 const dropped = (texts: readonly unknown[]) => texts.map((typed): Row => [typed, '(placeholder)'])

@@ -1,5 +1,5 @@
 import t from 'tap'
-import { HASHED_FIELD_NAMES, TEXT_FIELD_NAMES } from '../../../src/events/normalize/field.ts'
+import { HASHED_FIELD_NAMES, TEXT_FIELD_NAMES } from '../../support/user-data-fields.ts'
 import { regionOf } from '../../../src/events/user-data.ts'
 import { context, hashesAlone, ignoresLooks, normalize, normalizesOnce } from './user-data.ts'
 

@@ -1,6 +1,6 @@
 /** What holds for all customer data, tried as often as asked for. */
 import assert from 'node:assert/strict'
-import { HASHED_FIELD_NAMES, TEXT_FIELD_NAMES } from '../../../src/events/normalize/field.ts'
+import { HASHED_FIELD_NAMES, TEXT_FIELD_NAMES } from '../../support/user-data-fields.ts'
 import { createReport } from '../../../src/events/report.ts'
 import type { UserData } from '../../../src/events/schema.ts'
 import { normalizeUserData, type NormalizeContext } from '../../../src/events/user-data.ts'
