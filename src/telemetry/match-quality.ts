@@ -16,24 +16,10 @@ export type MatchQuality = ReturnType<typeof qualityOf>
 
 export const MOST_HOURS = 24
 
-/** What was counted in an hour of the process. */
-export interface Hour {
-  readonly hour: number
-  readonly counts: Counts
-}
-
-/** Adds to the present hour, and keeps those of a day. */
-export function countHour(hours: Hour[], hour: number, counts: Counts): void {
-  let latest = hours.at(-1)
-  if (latest?.hour !== hour) hours.push((latest = { hour, counts: {} }))
-  if (hours.length > MOST_HOURS) hours.shift()
-  addCounts(latest.counts, counts)
-}
-
-/** `events`: of these hours. */
-export function qualityOf(hours: readonly Hour[], events: number) {
+/** `hours`: what was counted in each. `events`: in all of them. */
+export function qualityOf(hours: readonly Counts[], events: number) {
   const sums: Counts = {}
-  for (const { counts } of hours) addCounts(sums, counts)
+  for (const counts of hours) addCounts(sums, counts)
   const sent = events - (sums.invalid ?? 0) - (sums.filtered ?? 0)
   const shares = Object.fromEntries(
     COUNTED.map((name) => {

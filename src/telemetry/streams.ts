@@ -4,17 +4,17 @@
  * nothing; a sudden drop is how it is noticed.
  *
  * Invalid events count, too. In memory, since the start of the process: after a restart it learns anew. Slots and hours follow the
- * monotonic clock, so that setting the wall clock changes nothing. A stream takes three KiB, and 150 bytes for each of the last 24 hours
- * with events. Event names may be a storefront's own text, so their number is bounded: some names an account are distinguished, and
+ * monotonic clock, so that setting the wall clock changes nothing. A stream takes three KiB, and 150 bytes for each of the last 24
+ * hours. Event names may be a storefront's own text, so their number is bounded: some names an account are distinguished, and
  * some thousand streams in all. Names that Pinterest does not know take no more than half of them. Those that were silent for eight
  * days make room, and one line in the log says when there is none.
  */
 import type { Clock } from '../clock.ts'
 import { isKnownEventName } from '../events/event-name.ts'
 import type { Log } from './log.ts'
-import { countHour, qualityOf, type Hour } from './match-quality.ts'
+import { MOST_HOURS, qualityOf } from './match-quality.ts'
 import type { Metrics } from './metrics.ts'
-import type { EventTally } from './tally.ts'
+import { addCounts, type Counts, type EventTally } from './tally.ts'
 import {
   HISTORY_SLOTS,
   HOUR_SLOTS,
@@ -37,8 +37,8 @@ interface Stream {
   judgement: VolumeJudgement
   /** When its state began, since the epoch. */
   sinceMs: number
-  /** Those with events, oldest first. */
-  readonly hours: Hour[]
+  /** What was counted in the present hour, then in those before it; of a day at most. */
+  readonly hours: Counts[]
 }
 
 /** The name of all beyond the bound, and of events without a readable name. */
@@ -71,7 +71,7 @@ export function createStreams({ clock, log }: { readonly clock: Clock; readonly 
       knownSlots: 0,
       judgement: NOT_JUDGED,
       sinceMs: clock.wallMs(),
-      hours: [],
+      hours: [{}],
     }
     accounts.set(adAccountId, own.set(name, stream))
     return stream
@@ -92,11 +92,14 @@ export function createStreams({ clock, log }: { readonly clock: Clock; readonly 
   /** Ends all slots that are over: a busy loop or a sleeping machine may have missed some. */
   function turn(): void {
     const now = Math.floor((clock.monotonicMs() - startedMs) / SLOT_MS)
-    for (; endedSlots < now; endedSlots++) {
+    while (endedSlots < now) {
+      endedSlots += 1
       for (const stream of list()) {
         stream.counts.copyWithin(1, 0)
         stream.counts[0] = 0
         stream.knownSlots += 1
+        if (endedSlots % HOUR_SLOTS === 0) stream.hours.unshift({})
+        stream.hours.splice(MOST_HOURS)
         if (stream.counts.every((count) => count === 0)) drop(stream)
         else judge(stream)
       }
@@ -122,7 +125,7 @@ export function createStreams({ clock, log }: { readonly clock: Clock; readonly 
       const stream = streamOf(adAccountId, tally.eventName)
       if (stream !== undefined) {
         stream.counts[0]! += tally.events
-        countHour(stream.hours, Math.floor(endedSlots / HOUR_SLOTS), tally.counts)
+        addCounts(stream.hours[0]!, tally.counts)
       } else if (!isLogged) {
         isLogged = true
         log.warn({ ad_account_id: adAccountId, reason: 'too_many_streams' }, 'events are not watched')
@@ -145,10 +148,8 @@ export function createStreams({ clock, log }: { readonly clock: Clock; readonly 
 }
 
 function qualityIn({ adAccountId, eventName, counts, hours }: Stream, endedSlots: number, mostHours: number) {
-  const firstHour = Math.floor(endedSlots / HOUR_SLOTS) + 1 - mostHours
-  const events = sumSlots(counts, 0, endedSlots + 1 - firstHour * HOUR_SLOTS)
-  const some = hours.filter(({ hour }) => hour >= firstHour)
-  return { adAccountId, eventName, ...qualityOf(some, events) }
+  const slots = (endedSlots % HOUR_SLOTS) + 1 + (mostHours - 1) * HOUR_SLOTS
+  return { adAccountId, eventName, ...qualityOf(hours.slice(0, mostHours), sumSlots(counts, 0, slots)) }
 }
 
 function volumeOf(stream: Stream, mostHours: number) {

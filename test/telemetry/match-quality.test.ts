@@ -214,6 +214,20 @@ t.test('an hour of yesterday does not count again today', async (t) => {
   t.match(streams.quality(24), [{ events: 1, warnings: { length: 0 }, shares: { warned: 0, em: 1 } }])
 })
 
+t.test('events and their shares are of the same hours', async (t) => {
+  const { streams, advance } = setUp()
+  const seen = (hours: number) => streams.quality(hours).map(({ events, shares }) => [events, shares.em])
+  streams.note('1', prepared({ em: 'a@example.com' }))
+  await advance(0.75)
+  streams.note('1', prepared({ ...BROWSER }))
+  t.same(seen(1), [[2, 0.5]])
+  await advance(0.25)
+  t.same(seen(1), [])
+  streams.note('1', prepared({ ...BROWSER }))
+  t.same(seen(1), [[1, 0]])
+  t.same(seen(2), [[3, 1 / 3]])
+})
+
 t.test('a clock that is set a year ahead, and back, changes no hour', async (t) => {
   const { streams, clock, advance } = setUp()
   clock.setWall(clock.wallMs() + 365 * 24 * HOUR_MS)
