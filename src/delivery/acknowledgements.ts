@@ -6,6 +6,7 @@
  * the next commit writes them. Posts stop only when one has waited for seconds (`isStuck`).
  */
 import { setImmediate as endOfTurn } from 'node:timers/promises'
+import { freeBytes } from '../store/payload.ts'
 import type { DeadEvent, Acknowledgement } from '../store/store.ts'
 import type { CallReference } from '../store/trail.ts'
 import { note, withEntry, type EventOutcome, type Slice } from './batch.ts'
@@ -125,6 +126,8 @@ export function createAcknowledgements(options: AcknowledgementsOptions) {
       decided.map(({ slice }) => slice),
       [],
     )
+    // V8 counts their bytes as garbage, and would collect all of this thread's after a few large posts.
+    for (const { slice } of decided) freeBytes(slice.payload)
     // Posts are answered after the write (both end with the turn): a corrected one must not find the rejected event in the dedupe index.
     for (const { batch } of decided.map(({ slice }) => slice)) if (batch.pendingCount === 0) batch.endWait?.()
   }

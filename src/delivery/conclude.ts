@@ -122,11 +122,16 @@ function attempt(options: ConcludeOptions, { queue, group }: CallInFlight, act: 
     const { adAccountId, isTest } = queue.key
     const fields = { ad_account_id: adAccountId, is_test: isTest, code: codeOf(error), at: placeOf(error) }
     options.log.error(fields, 'a call could not be concluded')
-    const slices = membersOf(group).filter(({ batch }) => batch.pendingCount > 0)
+    const slices = membersOf(group).filter(isPending)
     if (slices.length === 0) return
     const attempts = fail(options, slices, 'relay_failed')
     queue.rest(groupOf(slices), retryAtMs(options, attempts), false)
   }
+}
+
+/** What is acknowledged has no bytes any more. */
+function isPending({ batch, positions }: Slice): boolean {
+  return positions.some((position) => batch.outcomes[position]!.status === 'queued')
 }
 
 function actOnDecision(options: ConcludeOptions, call: CallInFlight, decision: CallDecision): void {

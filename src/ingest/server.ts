@@ -27,6 +27,7 @@ import type { Log } from '../telemetry/log.ts'
 import type { PostAnswer } from './answers.ts'
 import type { Source } from '../vault/vault.ts'
 import type { Sender } from './auth.ts'
+import { createBodyReader } from './body.ts'
 import { routePostEvents } from './post-events.ts'
 import { routeSources } from './sources.ts'
 import { createTakePost, type IngestOptions } from './take-post.ts'
@@ -89,10 +90,11 @@ export async function createPublicServer(options: PublicServerOptions): Promise<
     app.decorateRequest(name, undefined)
 
   app.removeAllContentTypeParsers()
-  app.addContentTypeParser('application/json', { parseAs: 'buffer' }, (request, body, done) => {
+  const readBody = createBodyReader(settings.BODY_LIMIT_BYTES)
+  app.addContentTypeParser('application/json', (request, raw, done) => {
     // RFC 8259 knows UTF-8 only, and charset has no meaning for JSON: a body with another one would be misread.
     const charset = /;\s*charset\s*=\s*"?([^\s;"]+)/i.exec(request.headers['content-type'] ?? '')?.[1]
-    if (charset === undefined || /^(utf-?8|us-ascii)$/i.test(charset)) done(null, body)
+    if (charset === undefined || /^(utf-?8|us-ascii)$/i.test(charset)) readBody(request, raw, done)
     else done(new UnsupportedMedia('Content-Type must be application/json in UTF-8.'))
   })
 

@@ -80,3 +80,8 @@ function eventBytes(payload: Uint8Array): Uint8Array[] {
 function joinBytes(events: readonly Uint8Array[]): Uint8Array {
   return Buffer.concat(events.flatMap((event, index) => (index === 0 ? [event] : [SEPARATOR, event])))
 }
+
+/** At once: until garbage is collected, bodies that were read add up to tens of megabytes. A part of a shared buffer stays. */
+export function freeBytes({ buffer, byteLength }: Uint8Array): void {
+  if (buffer instanceof ArrayBuffer && buffer.byteLength === byteLength) buffer.transfer(0)
+}

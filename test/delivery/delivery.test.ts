@@ -21,6 +21,20 @@ t.test('a batch leaves at once, with the token, and its decisions come back', as
   ])
 })
 
+t.test('the bytes of events are freed once all of their call have an outcome', async (t) => {
+  const { clock, delivery, calls } = setStage(t)
+  const leased = batch(clock, 1, ['a', 'b'])
+  const payload = Uint8Array.from(leased.payload)
+  const outcomes = delivery.send({ ...leased, payload }, 4000)
+  await runDue()
+  await calls[0]?.answer(refused(500))
+  t.not(payload.byteLength, 0)
+  await clock.advance(250)
+  await calls[1]?.deliver()
+  t.match(await outcomes, [{ status: 'delivered' }, { status: 'delivered' }])
+  t.equal(payload.byteLength, 0)
+})
+
 t.test('while all slots are busy batches gather, and leave together', async (t) => {
   const { post, calls } = setStage(t, { callsInFlight: 1 })
   void post(1, ['a'])

@@ -14,7 +14,7 @@ import {
 import type { Webhook } from '../../sources/source.ts'
 import { tallyEvents, type EventTally } from '../../telemetry/tally.ts'
 import { compressAtOnce, createCompressor, dedupeKey } from '../core/sealed.ts'
-import { createJoin } from '../payload.ts'
+import { createJoin, freeBytes } from '../payload.ts'
 import type { QueueKey, Receipt, Store } from '../store.ts'
 import { createGathering } from './gathering.ts'
 import { createRecentCustomers, type RecentCustomers } from './recent-customers.ts'
@@ -173,7 +173,7 @@ function* prepare(post: Post, open: OpenPost, { maxEventAgeMs }: Pick<PostsOptio
     judged.push(prepared)
     yield
   }
-  free(post.payload)
+  freeBytes(post.payload)
   return {
     isTest,
     judged,
@@ -187,11 +187,6 @@ function* prepare(post: Post, open: OpenPost, { maxEventAgeMs }: Pick<PostsOptio
 
 /** `judged`: all events, in the order of the post. */
 type PreparedPost = ReturnType<typeof prepare> extends Generator<void, infer Result> ? Result : never
-
-/** At once: until garbage is collected, bodies that were read add up to tens of megabytes. A part of a shared buffer stays. */
-function free({ buffer, byteLength }: Uint8Array): void {
-  if (buffer instanceof ArrayBuffer && buffer.byteLength === byteLength) buffer.transfer(0)
-}
 
 const NOTHING_COMMITTED: Receipt = { batch: undefined, duplicates: [], pendingDuplicates: 0 }
 
