@@ -114,7 +114,7 @@ export function createAccounts(query) {
           name: id,
           path: `/accounts/${id}`,
           effect:
-            'Its token is deleted and its posts get 403. Events that wait stay in the store, and continue when it is registered again; those of sources that name it wait with them. Too old, they become dead letters.',
+            'Its token is deleted and its posts get 403. Events that wait stay in the store: they are sent when it is registered again, and become dead letters when they are too old. Sources that name it still take webhooks, and their events wait, too.',
           afterwards: load,
         }),
       ),

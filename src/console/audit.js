@@ -1,5 +1,6 @@
 /** Audit: what was changed through the admin port, newest first. */
-import { cell, fill, h, row, table, timeOf } from './dom.js'
+import { cell, fill, filterField, h, row, table, timeOf } from './dom.js'
+import { textOf } from './dialogs.js'
 import { count } from './format.js'
 import { ask } from './session.js'
 
@@ -11,30 +12,50 @@ export function createAudit() {
   const note = h('p.quiet', { role: 'status' })
   const more = h('button', { type: 'button', onclick: () => void load() }, 'Show more')
   more.hidden = true
-  const element = h('div', {}, note, table('Audit', ['When', 'What', 'Details'], body), more)
+  const form = /** @type {HTMLFormElement} */ (
+    h(
+      'form.bar',
+      {
+        'aria-label': 'Find changes',
+        onsubmit(event) {
+          event.preventDefault()
+          fill(body)
+          cursor = null
+          loading = undefined
+          void load()
+        },
+      },
+      filterField('id', 'Erased, replayed or purged by event id or order id', null, 36),
+      h('button.main', { type: 'submit' }, 'Find'),
+    )
+  )
+  const element = h('div', {}, form, note, table('Audit', ['When', 'What', 'Details'], body), more)
   /** @type {string | null} */
   let cursor = null
-  let isLoading = false
+  /** An answer that was overtaken by another question is thrown away. @type {object | undefined} */
+  let loading
 
   async function load() {
-    if (isLoading) return
-    isLoading = true
+    if (loading !== undefined) return
+    const mine = (loading = {})
     try {
-      const answer = await ask('GET', `/audit?limit=${PAGE}${cursor === null ? '' : `&cursor=${cursor}`}`)
+      const id = textOf(new FormData(form), 'id')
+      const query = new URLSearchParams({
+        limit: String(PAGE),
+        ...(cursor !== null && { cursor }),
+        ...(id !== '' && { id }),
+      })
+      const answer = await ask('GET', `/audit?${query}`)
+      if (loading !== mine) return
       body.append(...answer.entries.map(showEntry))
       cursor = answer.next_cursor
       more.hidden = cursor === null
       const shown = body.childElementCount
-      fill(
-        note,
-        shown === 0
-          ? 'Nothing was changed yet.'
-          : `${count(shown)} entries${cursor === null ? '' : ', and more'}.`,
-      )
+      fill(note, shown === 0 ? 'No entry.' : `${count(shown)} entries${cursor === null ? '' : ', and more'}.`)
     } catch (error) {
-      fill(note, /** @type {Error} */ (error).message)
+      if (loading === mine) fill(note, /** @type {Error} */ (error).message)
     } finally {
-      isLoading = false
+      if (loading === mine) loading = undefined
     }
   }
 

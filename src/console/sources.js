@@ -100,7 +100,7 @@ export function createSources() {
           ? field(
               'Name in the address',
               { name: 'id', required: true, pattern: '[a-z0-9\\-]{1,64}' },
-              'a to z, digits and dashes.',
+              'a to z, digits and dashes. Not easy to guess, such as my-shop-7f3a91.',
             )
           : '',
         isNew ? field('Shop', { name: 'kind', options: KINDS }) : '',
@@ -119,7 +119,7 @@ export function createSources() {
           'Secret',
           { name: 'secret', type: 'password', autocomplete: 'off', minlength: 8, required: isNew },
           isNew
-            ? 'What the shop signs its webhooks with.'
+            ? 'What the shop signs its webhooks with. Shopify shows it below the list of webhooks; for WooCommerce make one up.'
             : 'Empty: the secret stays. A new one: the old one stays valid until it is dropped.',
         ),
         field('Label', { name: 'label', maxlength: 200, value: known?.label ?? '' }),
@@ -154,7 +154,7 @@ export function createSources() {
         })
         speak([`${source.id} is ${isNew ? 'connected' : 'changed'}.`, ...source.problems].join(' '))
         await load()
-        if (isNew) showAddress(source.path)
+        if (isNew) showAddress(source)
       },
     })
   }
@@ -183,11 +183,20 @@ function showWebhooks(name, webhooks) {
   return table(`Last webhooks of ${name}`, ['Time', 'Topic', 'Delivery', 'Events', 'Outcome', 'Why'], body)
 }
 
-/** @param {string} path */
-function showAddress(path) {
+/** @type {Record<string, string>} */
+const IN_THE_SHOP = {
+  shopify:
+    'In Shopify: Settings, Notifications, Webhooks, Create webhook: event Order creation, format JSON. Again for Order payment.',
+  woocommerce:
+    'In WordPress: WooCommerce, Settings, Advanced, Webhooks, Add webhook: topic Order created, your secret. Again for Order updated.',
+}
+
+/** @param {{ path: string, kind: string }} source */
+function showAddress({ path, kind }) {
   openNotice(
     'Give this address to the shop',
     h('p', {}, h('code.secret', { tabindex: 0 }, `https://YOUR-RELAY${path}`)),
     h('p.quiet', {}, 'In place of YOUR-RELAY: the name under which the internet reaches the public port.'),
+    h('p', {}, IN_THE_SHOP[kind] ?? ''),
   )
 }

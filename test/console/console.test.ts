@@ -91,6 +91,11 @@ t.test('accounts and keys are looked after from the page', async (t) => {
     .getByText(/ad account id 42, status 201/)
     .first()
     .waitFor()
+  await stand.admin('POST', '/events/erase', { order_id: 'o-erased' })
+  await page.getByLabel('Erased, replayed or purged by event id').fill('o-erased')
+  await page.getByRole('button', { name: 'Find' }).click()
+  await page.getByText('2 entries.').waitFor()
+  await page.getByText('POST /keys').first().waitFor({ state: 'detached' })
   await page.getByRole('link', { name: 'Keys' }).click()
   const keyRow = page.getByRole('row', { name: /second shop/ })
   await keyRow
@@ -771,6 +776,7 @@ t.test('a shop is connected, its secret rotated, and its webhooks are listed', a
   await dialog.getByLabel('Ad account').fill(stand.account)
   await dialog.getByRole('button', { name: 'Connect' }).click()
   await dialog.getByText('https://YOUR-RELAY/sources/my-shop').waitFor()
+  await dialog.getByText(/^In Shopify: Settings, Notifications, Webhooks/).waitFor()
   await page.keyboard.press('Escape')
 
   const card = page.getByRole('article', { name: 'my-shop' })
