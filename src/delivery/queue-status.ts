@@ -70,12 +70,12 @@ const passing = (means: string, action: StatusFacts['action'] = null): StatusFac
 export const STATUSES: Readonly<Record<AccountStatus, StatusFacts>> = {
   sending: { urgency: 0, means: 'Calls leave.', action: null, remedy: null },
   asking: passing(
-    'Pinterest refused a call. An event of the relay itself, the canary, asks whether it refuses the account.',
+    'Pinterest refused a call. The canary, an event of the relay itself, tests whether Pinterest refuses the account.',
   ),
   failing: passing('Pinterest does not answer. The relay tries again with growing pauses.', 'retry'),
   pinterest_down: passing('Pinterest says that it is down. One trial call leaves after each pause.', 'retry'),
   rate_limited: passing(
-    'Pinterest said 429. The queue waits as long as it asked for; every third time a canary checks whether it was about the account.',
+    'Pinterest answered 429. The queue waits as long as Pinterest asked for. At every third 429 a canary tests whether it is about the account.',
   ),
   paused: {
     urgency: 2,
@@ -94,7 +94,7 @@ export const STATUSES: Readonly<Record<AccountStatus, StatusFacts>> = {
     means: 'The token may not send for this account, or a firewall refuses the relay.',
     action: 'token',
     remedy:
-      'account verify shows the answer; account set takes a token that may send for this account; without a reason it is a firewall',
+      "account verify shows the answer; account set takes a token that may send for this account; if the answer is a firewall's, have it let the relay pass",
   },
   reauthorize: {
     urgency: 3,
@@ -110,7 +110,8 @@ export const STATUSES: Readonly<Record<AccountStatus, StatusFacts>> = {
   },
   rejects_everything: {
     urgency: 3,
-    means: 'Pinterest refuses whatever is sent for this account, the canary included, and not for its token.',
+    means:
+      'Pinterest refuses all that is sent for this account, also the canary. The token is not the reason.',
     action: 'verify',
     remedy: 'account verify shows what Pinterest says; correct that in the ad account, or ask Pinterest',
   },
@@ -128,7 +129,7 @@ export const STATUSES: Readonly<Record<AccountStatus, StatusFacts>> = {
   },
   over_share: {
     urgency: 3,
-    means: 'Its posts get 503: more of its events wait than its share of the store holds.',
+    means: 'Its posts get 503: its queued events fill its share of the store.',
     action: null,
     remedy: 'repair its queues (account verify, set, resume), or raise STORE_LIMIT_BYTES',
   },
