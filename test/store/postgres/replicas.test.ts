@@ -414,7 +414,7 @@ t.test(
     const { store } = await ground.open(STILL)
     await loseAnswerToCommit(ground, () =>
       Promise.all([
-        store.countInvalid({ ...LIVE, invalidCount: 5 }),
+        store.countInvalid(makeBatch([], { invalidCount: 5 })),
         // In a group of its own.
         store.commit({ ...makeBatch(['large']), payload: Buffer.alloc(LARGE_BYTES) }),
       ]),
