@@ -10,7 +10,8 @@ export interface TcpProxy {
   leadTo(target: Target): void
   /**
    * Ends a connection instead of giving the server's answer to the first message that holds these bytes, of those
-   * connections that have carried `after` from now on: others may send the same.
+   * connections that have carried `after` from now on: others may send the same. The answer has these bytes, too: those to what
+   * was sent before it are kept back, since a server that cannot give one does no more.
    */
   cutAnswerTo(bytes: string, after: string): void
   /** Nothing passes, in either direction, until `flow`. */
@@ -39,7 +40,7 @@ export async function startTcpProxy(first: Target): Promise<TcpProxy> {
     const far = connect(target)
     const pair = [near, far] as const
     pairs.add(pair)
-    let isDoomed = false
+    let doomedBy: string | undefined
     let setFor: object | undefined
     if (isStalled) {
       near.pause()
@@ -53,14 +54,14 @@ export async function startTcpProxy(first: Target): Promise<TcpProxy> {
     near.on('data', (chunk) => {
       if (trap !== undefined && chunk.includes(trap.after)) setFor = trap
       if (trap !== undefined && setFor === trap && chunk.includes(trap.bytes)) {
+        doomedBy = trap.bytes
         trap = undefined
-        isDoomed = true
       }
       far.write(chunk)
     })
     far.on('data', (chunk) => {
-      if (isDoomed) end()
-      else near.write(chunk)
+      if (doomedBy === undefined) near.write(chunk)
+      else if (chunk.includes(doomedBy)) end()
     })
     for (const socket of pair) {
       socket.on('error', end)
