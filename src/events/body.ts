@@ -60,7 +60,8 @@ function parse(text: string, index?: number): unknown {
   try {
     return JSON.parse(text)
   } catch {
-    throw refused(index, 'is not JSON.')
+    // In place of bytes that are no text: those of gzip, or of UTF-16.
+    throw refused(index, text.includes('\ufffd') ? 'is not valid UTF-8.' : 'is not JSON.')
   }
 }
 

@@ -1,3 +1,4 @@
+import { gzipSync } from 'node:zlib'
 import t from 'tap'
 import {
   findEvents,
@@ -148,6 +149,8 @@ t.test('an event that is no JSON or no UTF-8 is named by its place', async (t) =
     ['{"x":[{}],"data":[{},5,{"a":"\n"}]}', 'data[2]: is not JSON.'],
     ['{"data":[{}],"x":NaN}', 'The body is not JSON.'],
     [Buffer.from('{"x":[{}],"data":[{},{"fn":"Jos\xe9"}]}', 'latin1'), 'data[1]: is not valid UTF-8.'],
+    [Buffer.from('\ufeff{"data":[{}]}', 'utf16le'), 'The body is not valid UTF-8.'],
+    [gzipSync('{"data":[{}]}'), 'The body is not valid UTF-8.'],
     [Buffer.from('{"x":"Jos\xe9","data":[{}]}', 'latin1'), 'The body is not valid UTF-8.'],
     [Buffer.from('{"data":[{},"Jos\xe9"]}', 'latin1'), 'data[1]: is not valid UTF-8.'],
   ]
