@@ -89,7 +89,7 @@ t.test('no personal data, token or key in any output, answer, metric or file', a
     action_source: 'web',
     event_time: Math.floor(Date.now() / 1000),
     event_id: `leak-${counter++}`,
-    event_source_url: 'https://shop.example/?q=canary-query',
+    event_source_url: `https://shop.example/?q=canary-query&email=${encodeURIComponent(PERSONAL.em)}`,
     user_data: userData,
     custom_data: { search_string: 'canary-search', value: 1 },
     'canary-unknown': 'canary-unknown',
