@@ -110,22 +110,18 @@ async function readAll(metrics: Read): Promise<Reading> {
 
 /** Counts are of the step, not per second; durations are in seconds, undefined where nothing happened. */
 function compare(before: Reading, now: Reading) {
-  const rise = (key: keyof Read, isMeant: (label: string) => boolean) => {
-    let sum = 0
-    for (const [label, value] of now.get(key)!) {
-      if (isMeant(label)) sum += value - (before.get(key)?.get(label) ?? 0)
-    }
-    return sum
+  const risesOf = (key: keyof Read) => {
+    const was = before.get(key)
+    return Array.from(now.get(key)!, ([label, value]) => [label, value - (was?.get(label) ?? 0)] as const)
   }
+  const rise = (key: keyof Read, isMeant: (label: string) => boolean) =>
+    risesOf(key).reduce((sum, [label, value]) => sum + (isMeant(label) ? value : 0), 0)
   const events = (outcome: string) => rise('eventCounts', (label) => label === outcome)
   const percentile = (key: keyof Read, share: number) => {
-    const value = percentileOf(
-      Array.from(now.get(key)!, ([bound]) => [
-        bound === '+Inf' ? Infinity : Number(bound),
-        rise(key, (label) => label === bound),
-      ]),
-      share,
+    const buckets = risesOf(key).map(
+      ([bound, count]) => [bound === '+Inf' ? Infinity : Number(bound), count] as const,
     )
+    const value = percentileOf(buckets, share)
     return value === undefined ? undefined : Number(value.toPrecision(3))
   }
   return {
