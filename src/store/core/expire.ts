@@ -33,31 +33,26 @@ export function* expire(tx: Transaction, request: ExpireRequest): Steps<ExpireSt
     'SELECT * FROM batches WHERE batch_id = ANY($1) ORDER BY oldest_event_time_s, batch_id',
     [chosen.map((row) => row.batch_id)],
   )
-  const found = rows.map((row) => [row, expireBatch(row, request, tx.sealer)] as const)
-  const acknowledgements = found.flatMap(([, expired]) => expired?.acknowledgement ?? [])
+  const read = rows.flatMap((row) => expireBatch(row, request, tx.sealer) ?? [])
+  const acknowledgements = read.map((batch) => batch.acknowledgement)
   yield* acknowledgeAll(tx, acknowledgements)
   yield* update(
     'batches',
     'batch_id',
-    found.flatMap(([{ batch_id }, expired]) =>
-      expired?.oldestS === undefined ? [] : [{ batch_id, oldest_event_time_s: expired.oldestS }],
+    read.flatMap(({ acknowledgement: { batchId }, oldestS }) =>
+      oldestS === undefined ? [] : [{ batch_id: batchId, oldest_event_time_s: oldestS }],
     ),
   )
-  const unreadable = found.flatMap(([row, expired]) => (expired === undefined ? [row] : []))
-  for (const row of unreadable) {
+  // The others stay in the store, marked as leased. So is what a damaged index alone still has: later steps pass it over.
+  const readIds = new Set(acknowledgements.map(({ batchId }) => batchId))
+  const taken = chosen.map((row) => row.batch_id).filter((batchId) => !readIds.has(batchId))
+  for (const row of yield* tx.leases.take(taken))
     tx.report({ problem: 'batch_unreadable', queue: toQueue(row), batchId: row.batch_id })
-  }
-  const read = new Set(found.flatMap(([{ batch_id }, expired]) => (expired === undefined ? [] : [batch_id])))
-  // They stay in the store, marked as leased. So is what a damaged index alone still has: later steps pass it over.
-  const taken = chosen.map((row) => row.batch_id).filter((batchId) => !read.has(batchId))
-  yield* tx.leases.take(taken)
   const expired = acknowledgements.reduce((sum, { dead }) => sum + dead.length, 0)
   // Young ones, which a damaged index has as old, would be found again and again.
-  const isFoundAgain = rows.every(
-    (row) => read.has(row.batch_id) && row.oldest_event_time_s >= oldestEventTimeS,
-  )
+  const isFoundAgain = taken.length === 0 && rows.every((row) => row.oldest_event_time_s >= oldestEventTimeS)
   const hasMore = chosen.length < waiting.length || waiting.length === limit
-  return { expired, hasMore: hasMore && !(taken.length === 0 && isFoundAgain) }
+  return { expired, hasMore: hasMore && !isFoundAgain }
 }
 
 /**

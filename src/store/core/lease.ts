@@ -21,13 +21,13 @@ export function* lease(tx: Transaction, request: LeaseRequest): Steps<LeasedBatc
   for (;;) {
     const chosen = yield* chooseWaiting(tx, request)
     const rows = new Map((yield* tx.leases.take(chosen)).map((row) => [row.batch_id, row]))
-    const opened = chosen.map((batchId) => openBatch(rows.get(batchId)!, tx.sealer))
-    // What is unreadable stays in the store, marked as leased: it must not stop the batches behind it.
-    for (const [index, batchId] of chosen.entries()) {
-      if (opened[index] === undefined)
+    const batches = chosen.flatMap((batchId) => {
+      const batch = openBatch(rows.get(batchId)!, tx.sealer)
+      // It stays in the store, marked as leased: it must not stop the batches behind it.
+      if (batch === undefined)
         tx.report({ problem: 'batch_unreadable', queue: { adAccountId, isTest }, batchId })
-    }
-    const batches = opened.flatMap((batch) => batch ?? [])
+      return batch ?? []
+    })
     if (batches.length > 0 || chosen.length === 0) return batches
   }
 }

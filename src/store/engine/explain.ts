@@ -13,14 +13,8 @@ export interface ExplainRequest extends Omit<PrepareContext, 'maxEventAgeMs'> {
   readonly webhook?: Webhook | undefined
 }
 
-export interface ExplainOptions {
-  readonly work: Work
-  readonly webhooks: Pick<Webhooks, 'map'>
-  readonly maxEventAgeMs: number
-}
-
 /** Answers a JSON list with an entry for each event. Rejects with INVALID_REQUEST. */
-export function createExplain({ work, webhooks, maxEventAgeMs }: ExplainOptions) {
+export function createExplain(work: Work, webhooks: Pick<Webhooks, 'map'>, maxEventAgeMs: number) {
   return async ({ payload, source = '', webhook, ...given }: ExplainRequest) => {
     const context = { ...given, maxEventAgeMs }
     const open = webhook === undefined ? openBody : await webhooks.map(source, webhook, payload)

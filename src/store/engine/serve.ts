@@ -34,7 +34,7 @@ export function serveEngine(port: MessagePort): void {
     Object.assign(handlers, {
       takePost: (post) => posts.take(post),
       withdrawPost: (postId) => posts.withdraw(postId),
-      explain: createExplain({ work, webhooks, maxEventAgeMs }),
+      explain: createExplain(work, webhooks, maxEventAgeMs),
       findFault: (expression) => expressions.findFault(expression),
       changeVault: () => vaultStore.changeVault((fresh) => front.call('decideChange', fresh)),
       recover: (name) => opened.recover(name),
