@@ -11,7 +11,7 @@ import { findDeadLetters, removeDeadLetters } from './dead-letters.ts'
 import { addPosition, listPositions, makeBitmap, toQueue, type BatchRow } from './rows.ts'
 import { bindBatch, openSealed, readIdentity } from './sealed.ts'
 import { query, type Steps } from './sql.ts'
-import { postsByBucket } from './trail-posts.ts'
+import { postsOfBucket } from './trail-posts.ts'
 import { isWanted, searchTrailStep } from './trail-search.ts'
 import type { Transaction } from './transaction.ts'
 import { nextPosition, type WalkStep } from './walk.ts'
@@ -90,8 +90,7 @@ function* eraseInTrail(tx: Transaction, request: Request): Steps<EraseStep> {
   // One bucket: it may hold 64,000 events with this id, where a shop gives all its orders the same.
   const step = { ...filter, fromBucket: from.at ?? Number.MAX_SAFE_INTEGER, mostBuckets: 1 }
   const { rows, nextBucket } = yield* searchTrailStep(step, tx.trail.rows())
-  const events = [...postsByBucket(rows).values()].flat().flatMap((post) => post.events(request))
-  for (const event of events) {
+  for (const event of postsOfBucket(rows).flatMap((post) => post.events(filter))) {
     const { batchId, index, outcome, updatedAtMs } = event
     const isDead = updatedAtMs <= nowMs && (outcome === 'rejected' || outcome === 'expired')
     if (!isDead || index === undefined || !isWanted(event, filter)) continue

@@ -134,8 +134,8 @@ export function packEntries({ begunAtMs, senders, eventNames, posts, outcomes }:
 
 const OPENING_BRACKET = 0x5b
 
-/** Undefined for a row that is damaged: the others can still be read. */
-export function unpackEntries(bytes: Uint8Array): Entries | undefined {
+/** None of a row that is damaged: the others can still be read. */
+export function unpackEntries(bytes: Uint8Array): Entries[] {
   try {
     const text = bytes[0] === OPENING_BRACKET ? bytes : zstdDecompressSync(bytes)
     const [begunAtMs, senders, eventNames, posts, outcomes] = JSON.parse(Buffer.from(text).toString()) as [
@@ -154,9 +154,9 @@ export function unpackEntries(bytes: Uint8Array): Entries | undefined {
         const histories = [failures, ...dead.map((one) => one[4])]
         return areLists([places, delivered || [], ...histories, ...histories.flat()])
       })
-    return isWhole ? { begunAtMs, senders, eventNames, posts, outcomes } : undefined
+    return isWhole ? [{ begunAtMs, senders, eventNames, posts, outcomes }] : []
   } catch {
-    return undefined
+    return []
   }
 }
 

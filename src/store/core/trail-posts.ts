@@ -29,37 +29,24 @@ export interface FoundPost {
   events(ids: Pick<TrailFilter, 'eventId' | 'orderId'>): PlacedEvent[]
 }
 
-/** Of each bucket by their ids. Yields between rows: some milliseconds' work each. */
-function* readPosts(rows: readonly TrailRow[]): Generator<void, Map<number, FoundPost[]>> {
+/** By their buckets. Commits pass in between: a row takes some milliseconds. */
+export async function postsInTurns(rows: readonly TrailRow[]): Promise<Map<number, FoundPost[]>> {
   const byBucket = new Map<number, FoundPost[]>()
   for (const [bucket, own] of Map.groupBy(rows, (row) => row.bucket)) {
     const read: Entries[] = []
     for (const { entries } of own) {
-      const one = unpackEntries(entries)
-      if (one !== undefined) read.push(one)
-      yield
+      read.push(...unpackEntries(entries))
+      await nextTurn()
     }
     byBucket.set(bucket, postsOf(bucket, read))
   }
   return byBucket
 }
 
-export function postsByBucket(rows: readonly TrailRow[]): Map<number, FoundPost[]> {
-  const reading = readPosts(rows)
-  for (;;) {
-    const { done, value } = reading.next()
-    if (done === true) return value
-  }
-}
-
-/** Commits pass in between. */
-export async function postsInTurns(rows: readonly TrailRow[]): Promise<Map<number, FoundPost[]>> {
-  const reading = readPosts(rows)
-  for (;;) {
-    const { done, value } = reading.next()
-    if (done === true) return value
-    await nextTurn()
-  }
+/** Of rows of one bucket, at once. */
+export function postsOfBucket(rows: readonly TrailRow[]): FoundPost[] {
+  const read = rows.flatMap(({ entries }) => unpackEntries(entries))
+  return rows.length === 0 ? [] : postsOf(rows[0]!.bucket, read)
 }
 
 /** By their ids, oldest first: of several replicas the rows have another order. */

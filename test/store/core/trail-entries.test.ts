@@ -1,6 +1,6 @@
 /** What rows of the event trail hold, and that it is read as it was written: senders and names of events are there once. */
 import t from 'tap'
-import { postsByBucket } from '../../../src/store/core/trail-posts.ts'
+import { postsOfBucket } from '../../../src/store/core/trail-posts.ts'
 import { createTrailWriter } from '../../../src/store/core/trail.ts'
 import { NOW_MS, NOW_S } from '../batches.ts'
 
@@ -30,9 +30,7 @@ t.test('posts of many senders in one row keep whose they are, and when they came
   const rows = writer.rows()
   t.equal(rows.length, 1)
   t.equal(rows[0]!.received_at_ms, posts.at(-1)!.receivedAtMs)
-  const found = postsByBucket(rows)
-    .get(0)!
-    .map((post) => post.events({})[0]!)
+  const found = postsOfBucket(rows).map((post) => post.events({})[0]!)
   t.match(
     found,
     posts.map(({ events: [{ trailIds, ...event }], ...post }) => ({
@@ -53,7 +51,7 @@ t.test(
     const given = [...names, 'jane@example.com', undefined, ...names.toReversed()]
     const writer = createTrailWriter(true, () => NOW_MS)
     writer.post(7, { ...SENDERS[0]!, receivedAtMs: NOW_MS, events: given.map(postedAs) }, [])
-    const events = postsByBucket(writer.rows()).get(0)![0]!.events({})
+    const events = postsOfBucket(writer.rows())[0]!.events({})
     t.same(
       events.map(({ eventName }) => eventName),
       given.map((name) => (name === 'jane@example.com' ? undefined : name)),
@@ -67,7 +65,7 @@ t.test('a large row is compressed, a small one is not', async (t) => {
     const events = Array.from({ length: count }, (_, nth) => postedAs('checkout', nth))
     writer.post(7, { ...SENDERS[0]!, receivedAtMs: NOW_MS, events }, [])
     const [row] = writer.rows()
-    t.equal(postsByBucket([row!]).get(0)![0]!.events({}).length, count)
+    t.equal(postsOfBucket([row!])[0]!.events({}).length, count)
     return row!.entries
   }
   t.match(Buffer.from(bytesOf(10)).toString(), '"checkout"')
@@ -100,7 +98,7 @@ t.test('a row with a flipped bit is read or left out, and never fails the others
   for (let bit = 0; bit < row!.entries.byteLength * 8; bit++) {
     const entries = Uint8Array.from(row!.entries)
     entries[bit >> 3]! ^= 1 << (bit & 7)
-    const found = postsByBucket([{ ...row!, entries }]).get(0) ?? []
+    const found = postsOfBucket([{ ...row!, entries }])
     for (const one of found) one.events({})
     if (found.length === 0) left += 1
   }
