@@ -41,18 +41,13 @@ export function createCapacityCheck(
   let usedBytes = 0
   let walBytes = 0
   let diskFreeBytes = 0
-  /** The same for all commits of a transaction. */
+  /** Without what has a part of its own. */
   let takenBytes = 0
   let measuredMs = -Infinity
   const capacity = createCapacity((part) => {
     const leftOfDisk = (part * (usedBytes + diskFreeBytes) - takenBytes) / DISK_COPIES
     return Math.min(part * limitBytes - takenBytes, leftOfDisk)
   })
-
-  function countTaken(): void {
-    const { deadLetterBytes, trailBytes } = totals.sizes()
-    takenBytes = Math.max(0, usedBytes - deadLetterBytes - trailBytes)
-  }
 
   /** Not in a transaction, which would keep the WAL as it is. */
   function measure(): void {
@@ -79,7 +74,8 @@ export function createCapacityCheck(
     walBytes = statSync(`${queuePath}-wal`, { throwIfNoEntry: false })?.size ?? 0
     usedBytes = (pages - free) * PAGE_BYTES + walBytes
     diskFreeBytes = freeBytes(dirname(queuePath))
-    countTaken()
+    const { deadLetterBytes, trailBytes } = totals.sizes()
+    takenBytes = Math.max(0, usedBytes - deadLetterBytes - trailBytes)
   }
 
   function admits({ kind, request }: Operation): boolean {
@@ -107,7 +103,6 @@ export function createCapacityCheck(
     },
     /** Refuses what there is no room for, and runs the rest. */
     run(operations: readonly Operation[], run: RunOperations): Outcomes {
-      countTaken()
       let admitted = operations.filter(admits)
       const isOld = capacity.isOutdated || performance.now() >= measuredMs + MEASURE_EVERY_MS
       if (isOld || admitted.length < operations.length || operations.some(({ kind }) => kind === 'size')) {
