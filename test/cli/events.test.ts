@@ -55,8 +55,8 @@ t.test('of an event that waits it says why, and no more of it once it is deliver
     /outcome +queued\n.*committed\nqueue now +failing: Pinterest does not answer.*\nfailed calls +\d+ since \S+Z, the last at \S+Z: status 503\nnext try in +\d+ s$/s,
   )
   t.equal(shown.stdout.match(/^outcome/gm)?.length, 1, 'once, found by both ids')
-  stand.sandbox.faults.clear()
   await stand.admin('POST', `/accounts/${stand.account}/pause`)
+  stand.sandbox.faults.clear()
   t.match(
     (await relay('event waits')).stdout,
     new RegExp(
