@@ -1,6 +1,7 @@
 /** `events`, `event ID`, `erase`: what became of events, as it was or as it comes, and erasing what waits of them. */
 import type { ErasedAnswer, EventsAnswer } from '../admin/events.ts'
 import type { DeadLettersAnswer } from '../admin/dead-letters.ts'
+import type { KeysAnswer } from '../admin/keys.ts'
 import { fieldsOf, queryOf, readPages, remedyFor, type Command, type Invocation } from './command.ts'
 import { renderRows, renderSeconds, renderTable, type Cell, type Columns } from './table.ts'
 import { CommandFailed, misused } from './terminal.ts'
@@ -52,8 +53,10 @@ const event: Command = {
     const known = new Set(byId.found.map(nameOf))
     const found = [...byId.found, ...byOrder.found.filter((one) => !known.has(nameOf(one)))]
     const deadLetters = found.some(isDead) ? await findDeadLetters(admin, id!) : []
+    const { keys } = await admin.get<KeysAnswer>('/keys')
+    const labels = new Map(keys.map((key) => [key.id, ` (${key.label})`]))
     const text = found
-      .map((one) => renderRows([...rowsOf(one), ...renderDeath(one, deadLetters)]))
+      .map((one) => renderRows([...rowsOf(one, labels), ...renderDeath(one, deadLetters)]))
       .join('\n\n')
     return {
       answer: { events: found },
@@ -134,7 +137,8 @@ function renderDeath(one: Event, deadLetters: readonly DeadLetter[]): string[][]
   ]
 }
 
-function rowsOf(one: Event): Cell[][] {
+function rowsOf(one: Event, labels: ReadonlyMap<string, string>): Cell[][] {
+  const keyId = one.key_id ?? '-'
   return [
     ['event', one.event_name],
     ['event id', one.event_id],
@@ -142,7 +146,7 @@ function rowsOf(one: Event): Cell[][] {
     ['account', accountOf(one)],
     ['outcome', one.reason === null ? one.outcome : `${one.outcome}: ${one.reason}`],
     ['event time', one.event_time],
-    ['from', one.source === null ? `key ${one.key_id ?? '-'}` : `source ${one.source}`],
+    ['from', one.source === null ? `key ${keyId}${labels.get(keyId) ?? ''}` : `source ${one.source}`],
     ['call', one.call_id],
     ...one.warnings.map((code, index) => ['warning', `${code}: ${one.warnings_mean[index]}`]),
     ...one.history.map(({ at, reason }) => [at, reason.replaceAll('_', ' ')]),

@@ -28,7 +28,7 @@ t.test('what happened to order 4711 is shown in a line, and step by step', async
   for (const id of ['e-1', '4711']) {
     const { code, stdout } = await relay(`event ${id}`)
     t.equal(code, 0)
-    t.match(stdout, /order +4711\n.*outcome +delivered\n.*from +key [0-9a-f-]+\ncall +\S+\n/s, id)
+    t.match(stdout, /order +4711\n.*outcome +delivered\n.*from +key [0-9a-f-]+ \([^)]+\)\ncall +\S+\n/s, id)
     t.match(stdout, /Z +received\n.*Z +committed\n.*Z +called\n.*Z +delivered$/s, id)
   }
   t.match(await relay('event e-2'), { code: 0, stdout: /outcome +invalid: too_old/ })
