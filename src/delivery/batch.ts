@@ -86,6 +86,14 @@ export function loseLease(batch: Batch): void {
   batch.endWait?.()
 }
 
+/** After so many failed calls with the same events, one of the events may be the cause. */
+export const ATTEMPTS_TOGETHER = 3
+
+/** From then on it is not called together with events that have not failed so often. */
+export function failedOften({ attempts }: Slice): boolean {
+  return attempts >= ATTEMPTS_TOGETHER
+}
+
 /** Counts a failed call. */
 export function noteFailure(slice: Slice, entry: HistoryEntry): void {
   slice.attempts += 1

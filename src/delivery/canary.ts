@@ -25,8 +25,9 @@
 import { randomUUID } from 'node:crypto'
 import { sha256Hex } from '../events/hash.ts'
 import type { CallOutcome, EventsCall } from '../pinterest/outcome.ts'
+import { failedOften } from './batch.ts'
 import { isSingleEvent, type Group } from './bisect.ts'
-import type { Queue } from './queue.ts'
+import type { CallInFlight, Queue } from './queue.ts'
 import { decide, isRefusal, type CallDecision, type HoldReason, type Refusal } from './decision.ts'
 
 /** What the canary's answer means for its queue. */
@@ -77,9 +78,17 @@ export function judgeLimit(
   return decision
 }
 
-/** Only about the event, which is alone: neither opens the queue's breaker nor closes it. */
-export function isAboutEvent(decision: CallDecision, { slices }: Group): boolean {
-  return decision.action === 'retry' && decision.reason === LIMITED && isSingleEvent(slices)
+/**
+ * Probably about the events: one that is alone, of a 429, or those that failed before. Neither opens the queue's breaker nor
+ * closes it.
+ */
+export function isAboutEvents(
+  decision: CallDecision,
+  { group: { slices }, isTrial }: Pick<CallInFlight, 'group' | 'isTrial'>,
+): boolean {
+  if (decision.action !== 'retry') return false
+  if (decision.reason === LIMITED && isSingleEvent(slices)) return true
+  return !isTrial && slices.every(failedOften)
 }
 
 /** The canary was answered. */

@@ -3,7 +3,15 @@ import { codeOf, placeOf } from '../errors.ts'
 import type { CallOutcome } from '../pinterest/outcome.ts'
 import { splitEvents } from '../store/payload.ts'
 import type { Acknowledgements } from './acknowledgements.ts'
-import { countEvents, cut, noteFailure, outcomeOf, type EventOutcome, type Slice } from './batch.ts'
+import {
+  ATTEMPTS_TOGETHER,
+  countEvents,
+  cut,
+  noteFailure,
+  outcomeOf,
+  type EventOutcome,
+  type Slice,
+} from './batch.ts'
 import {
   afterRefusal,
   afterSuccess,
@@ -21,7 +29,7 @@ import {
   afterCanary,
   afterRefusedCall,
   decideCanary,
-  isAboutEvent,
+  isAboutEvents,
   judgeLimit,
   noteCanary,
   type CanaryDecision,
@@ -38,9 +46,6 @@ export interface ConcludeOptions extends DeliveryOptions, Pick<Acknowledgements,
   readonly breakers: Breakers
   readonly prefetch: Prefetch
 }
-
-/** After so many failed calls with the same events, one of the events may be the cause. */
-const ATTEMPTS_TOGETHER = 3
 
 /** For example, a firewall's page of HTML. */
 const NO_REASON = 'Pinterest rejected the event, without a reason that the relay can read.'
@@ -61,7 +66,7 @@ export function conclude(
     report(options, call, outcome, decision, durationMs)
     metrics.callEvents.observe(eventCount)
     if (decision.action === 'acknowledge') tokenWatch.accepted(adAccountId)
-    breakers.ended(call, outcome, decision, isAboutEvent(decision, group))
+    breakers.ended(call, outcome, decision, isAboutEvents(decision, call))
     attempt(options, call, () => actOnDecision(options, call, decision))
     return
   }

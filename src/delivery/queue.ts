@@ -5,7 +5,8 @@
  * it is), `resting` until its next try, `asking` (refused, until the canary's answer), or in flight.
  *
  * The next call is the canary while a refusal or a third 429 asks for it, and while the queue is held. Any other call takes, in this
- * order: a group, since a split that waits would delay its events twice; else up to half a call of
+ * order: a group, since a split that waits would delay its events twice; else what failed often, by itself, so that an event
+ * that makes Pinterest fail holds up no other (a trial takes any other first); else up to half a call of
  * what a post is waiting for, so that a backlog does not delay the shop's answer; then what is on time, closest to its
  * hour first; then what is late, oldest first; then more of what is waited for; then replays, oldest first.
  */
@@ -14,7 +15,7 @@ import TinyQueue from 'tinyqueue'
 import { createSlots } from '../slots.ts'
 import { ON_TIME_S, type QueueKey } from '../store/store.ts'
 import { CLOSED, isHeld, type Breaker } from './breakers.ts'
-import type { Slice } from './batch.ts'
+import { failedOften, type Slice } from './batch.ts'
 import { groupOf, membersOf, type Group } from './bisect.ts'
 import { asksForLimit } from './canary.ts'
 import type { Refusal } from './decision.ts'
@@ -110,6 +111,7 @@ export class Queue {
   #onTime = new TinyQueue<Slice>([], byEventTime)
   #late = new TinyQueue<Slice>([], byEventTime)
   #replays = new TinyQueue<Slice>([], byEventTime)
+  #failedOften = new TinyQueue<Slice>([], byEventTime)
   #resting = new TinyQueue<Resting>([], (a, b) => a.untilMs - b.untilMs)
 
   constructor(key: QueueKey) {
@@ -197,9 +199,11 @@ export class Queue {
   /** Takes out what leaves with the next call: at most 1,000 events, never none. Asks for `hasReady`. */
   takeCall(wallMs: number): Group {
     this.callsSinceLease += 1
-    const group = this.#groups.shift()
-    if (group) return group
     this.#sortOut(wallMs)
+    const orders = [this.#onTime, this.#late, this.#awaited, this.#replays]
+    const isTrial = this.breaker.status === 'open' && orders.some(({ length }) => length > 0)
+    const group = isTrial ? undefined : this.#groups.shift()
+    if (group) return group
     const slices: Slice[] = []
     let events = 0
     let bytes = 0
@@ -212,8 +216,11 @@ export class Queue {
         ;[events, bytes] = [eventsWith, bytesWith]
       }
     }
-    fill(this.#awaited, AWAITED_PER_CALL)
-    for (const order of [this.#onTime, this.#late, this.#awaited, this.#replays]) fill(order, EVENTS_PER_CALL)
+    if (!isTrial) fill(this.#failedOften, EVENTS_PER_CALL)
+    if (slices.length === 0) {
+      fill(this.#awaited, AWAITED_PER_CALL)
+      for (const order of orders) fill(order, EVENTS_PER_CALL)
+    }
     this.eventsReady -= events
     return groupOf(slices)
   }
@@ -222,14 +229,16 @@ export class Queue {
   drain(): Slice[] {
     const slices = this.takeAsking().flatMap(({ call }) => membersOf(call.group))
     this.wakeAll()
-    for (const order of [this.#awaited, this.#onTime, this.#late, this.#replays]) {
+    for (const order of [this.#awaited, this.#onTime, this.#late, this.#replays, this.#failedOften]) {
       while (order.length > 0) slices.push(order.pop()!)
     }
     this.eventsReady = 0
     return slices
   }
 
-  #queueOf({ batch }: Slice): TinyQueue<Slice> {
+  #queueOf(slice: Slice): TinyQueue<Slice> {
+    const { batch } = slice
+    if (failedOften(slice)) return this.#failedOften
     if (batch.isReplay) return this.#replays
     return batch.endWait ? this.#awaited : this.#onTime
   }

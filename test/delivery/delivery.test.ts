@@ -152,6 +152,34 @@ t.test('one event that makes Pinterest fail does not hold up the others of its c
   t.strictSame(last?.ids, ['poison'], 'it is tried alone')
 })
 
+t.test(
+  'events that make Pinterest fail hold up no others, however many and however quiet the queue',
+  async (t) => {
+    const { clock, post, calls } = setStage(t)
+    for (let n = 0; n < 10; n++) void post(n, [`poison${n}`])
+    const waiting = new Map<string, number>()
+    let longestMs = 0
+    for (let next = 0, second = 0; second < 3600; second++) {
+      if (second % 60 === 0) {
+        const id = `good${second}`
+        waiting.set(id, clock.wallMs())
+        void post(100 + second, [id])
+      }
+      await clock.advance(1000)
+      for (; next < calls.length; next++) {
+        const call = calls[next]!
+        if (call.ids.some((id) => id.startsWith('poison'))) await call.answer(refused(500))
+        else {
+          await call.deliver()
+          for (const id of call.ids) waiting.delete(id)
+        }
+      }
+      for (const atMs of waiting.values()) longestMs = Math.max(longestMs, clock.wallMs() - atMs)
+    }
+    t.ok(longestMs < 300_000, `one waited ${longestMs} ms`)
+  },
+)
+
 t.test('after an outage everything leaves together again', async (t) => {
   const { clock, post, calls } = setStage(t, { callsInFlight: 1 })
   const ids = Array.from({ length: 64 }, (_, n) => `e${n}`)
