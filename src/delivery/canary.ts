@@ -78,17 +78,18 @@ export function judgeLimit(
   return decision
 }
 
-/**
- * Probably about the events: one that is alone, of a 429, or those that failed before. Neither opens the queue's breaker nor
- * closes it.
- */
+/** After so many failed calls in a row Pinterest is probably away. */
+const CALLS_ABOUT_EVENTS = 20
+
+/** Probably about the events: one that is alone, of a 429, or those that failed often. Neither opens the breaker nor closes it. */
 export function isAboutEvents(
   decision: CallDecision,
-  { group: { slices }, isTrial }: Pick<CallInFlight, 'group' | 'isTrial'>,
+  { queue, group: { slices }, isTrial }: CallInFlight,
 ): boolean {
   if (decision.action !== 'retry') return false
   if (decision.reason === LIMITED && isSingleEvent(slices)) return true
-  return !isTrial && slices.every(failedOften)
+  const { count } = queue.failedCalls ?? { count: 0 }
+  return !isTrial && count < CALLS_ABOUT_EVENTS && slices.every(failedOften)
 }
 
 /** The canary was answered. */

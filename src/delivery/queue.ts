@@ -75,6 +75,11 @@ function byEventTime(a: Slice, b: Slice): number {
   return a.oldestEventTimeS - b.oldestEventTimeS || a.batch.batchId - b.batch.batchId
 }
 
+/** The least suspicious first. */
+function byAttempts(a: Slice, b: Slice): number {
+  return a.attempts - b.attempts || byEventTime(a, b)
+}
+
 function byArrival(a: Slice, b: Slice): number {
   return a.batch.batchId - b.batch.batchId
 }
@@ -111,7 +116,7 @@ export class Queue {
   #onTime = new TinyQueue<Slice>([], byEventTime)
   #late = new TinyQueue<Slice>([], byEventTime)
   #replays = new TinyQueue<Slice>([], byEventTime)
-  #failedOften = new TinyQueue<Slice>([], byEventTime)
+  #failedOften = new TinyQueue<Slice>([], byAttempts)
   #resting = new TinyQueue<Resting>([], (a, b) => a.untilMs - b.untilMs)
 
   constructor(key: QueueKey) {
@@ -201,8 +206,9 @@ export class Queue {
     this.callsSinceLease += 1
     this.#sortOut(wallMs)
     const orders = [this.#onTime, this.#late, this.#awaited, this.#replays]
-    const isTrial = this.breaker.status === 'open' && orders.some(({ length }) => length > 0)
-    const group = isTrial ? undefined : this.#groups.shift()
+    const isTrial = this.breaker.status === 'open'
+    const hasFresh = orders.some(({ length }) => length > 0)
+    const group = isTrial && hasFresh ? undefined : this.#groups.shift()
     if (group) return group
     const slices: Slice[] = []
     let events = 0
@@ -216,7 +222,9 @@ export class Queue {
         ;[events, bytes] = [eventsWith, bytesWith]
       }
     }
+    // A trial that brings all of them would fail for one.
     if (!isTrial) fill(this.#failedOften, EVENTS_PER_CALL)
+    else if (!hasFresh) fill(this.#failedOften, 1)
     if (slices.length === 0) {
       fill(this.#awaited, AWAITED_PER_CALL)
       for (const order of orders) fill(order, EVENTS_PER_CALL)
@@ -238,8 +246,8 @@ export class Queue {
 
   #queueOf(slice: Slice): TinyQueue<Slice> {
     const { batch } = slice
-    if (failedOften(slice)) return this.#failedOften
     if (batch.isReplay) return this.#replays
+    if (failedOften(slice)) return this.#failedOften
     return batch.endWait ? this.#awaited : this.#onTime
   }
 
