@@ -42,7 +42,7 @@ const BATCH_IDS_LOCK = 0x6261746368
 const LOST_IDS = 1e7
 
 export async function registerOwner(options: OwnerOptions) {
-  const { pool, name, keyId, heartbeatMs, leaseMs, onFailure, onLost } = options
+  const { pool, heartbeatMs, leaseMs, onFailure, onLost } = options
   const ids: number[] = []
   let registering: ReturnType<typeof registerAgain> | undefined
   let beating: Promise<void> | undefined
@@ -51,32 +51,23 @@ export async function registerOwner(options: OwnerOptions) {
   let beatAtMs = -Infinity
   let isClosed = false
 
-  async function register(client: Queryable): Promise<number> {
-    const { rows } = await client.query<{ owner_id: number }>(
-      'INSERT INTO owners (name, key_id) VALUES ($1, $2) RETURNING owner_id',
-      [name, keyId],
-    )
-    return rows[0]!.owner_id
-  }
-
   /**
    * Takes a new number. Once for each death: a second one would get no heartbeats, and its leases would be taken over. Where the old one is
-   * alive, the server has lost commits: what is in memory is still to be sent, since the store may have lost it.
+   * alive without the last commit, the server has lost that: what is in memory is still to be sent, since the store may have lost it.
    */
-  async function registerAgain(oldId: number): Promise<'dead' | 'commits_lost'> {
-    if (isClosed || ids.at(-1) !== oldId) return 'dead'
-    registering ??= pool
-      .transact(async (client) => {
-        const old = await client.query('SELECT FROM owners WHERE owner_id = $1 AND dead_at IS NULL', [oldId])
-        // Two at once could set it back.
-        await client.query('SELECT pg_advisory_xact_lock($1)', [BATCH_IDS_LOCK])
-        await client.query(`SELECT setval('batch_ids', nextval('batch_ids') + ${LOST_IDS})`)
-        return { id: await register(client), isAlive: old.rowCount === 1 }
-      })
-      .then(({ id, isAlive }) => {
-        ids.push(id)
-        if (!isAlive) onLost()
-        return isAlive ? ('commits_lost' as const) : ('dead' as const)
+  async function registerAgain(
+    oldId: number,
+    { by, committed }: { readonly by: Pool; readonly committed?: number } = { by: pool },
+  ): Promise<'alive' | 'dead' | 'commits_lost'> {
+    if (isClosed || ids.at(-1) !== oldId) return 'alive'
+    registering ??= by
+      .transact((client) => registerInPlaceOf(client, oldId, committed, options))
+      .then((registered) => {
+        if (registered === undefined) return 'alive'
+        ids.push(registered.id)
+        if (registered.isAlive) return 'commits_lost'
+        onLost()
+        return 'dead'
       })
       .finally(() => (registering = undefined))
     return registering
@@ -96,7 +87,7 @@ export async function registerOwner(options: OwnerOptions) {
     await takeOver(pool)
   }
 
-  ids.push(await pool.transact(register))
+  ids.push(await pool.transact((client) => register(client, options)))
   await beat()
   const timer = setInterval(() => {
     beating ??= beat()
@@ -133,6 +124,33 @@ export async function registerOwner(options: OwnerOptions) {
       await takeOver(pool)
     },
   }
+}
+
+async function register(client: Queryable, { name, keyId }: OwnerOptions): Promise<number> {
+  const { rows } = await client.query<{ owner_id: number }>(
+    'INSERT INTO owners (name, key_id) VALUES ($1, $2) RETURNING owner_id',
+    [name, keyId],
+  )
+  return rows[0]!.owner_id
+}
+
+/** Undefined where the old number is alive, with the last commit: another host answers than before. */
+async function registerInPlaceOf(
+  client: Queryable,
+  oldId: number,
+  committed: number | undefined,
+  options: OwnerOptions,
+) {
+  const { rows } = await client.query<{ commit_number: number }>(
+    'SELECT commit_number FROM owners WHERE owner_id = $1 AND dead_at IS NULL',
+    [oldId],
+  )
+  const isAlive = rows.length > 0
+  if (isAlive && rows[0]!.commit_number === committed) return undefined
+  // Two at once could set it back.
+  await client.query('SELECT pg_advisory_xact_lock($1)', [BATCH_IDS_LOCK])
+  await client.query(`SELECT setval('batch_ids', nextval('batch_ids') + ${LOST_IDS})`)
+  return { id: await register(client, options), isAlive }
 }
 
 /**

@@ -89,13 +89,15 @@ export function createWriter(options: WriterOptions): BatcherOptions['run'] {
   /** Counters are in rows of the owner's number, or of that below zero. */
   let sign = 1
 
+  const committedBy = (ownerId: number) => (committed.ownerId === ownerId ? committed.commitNumber : 0)
+
   async function transact(operations: readonly Operation[], ownerId: number): Promise<Outcomes> {
     commitNumber += 1
     let outcomes: Outcomes | undefined
     let isLocked = false
     async function work(client: Queryable): Promise<Outcomes> {
-      const before = committed.ownerId === ownerId ? committed.commitNumber : 0
-      const batchIds = await stamp(client, ownerId, [before, commitNumber], idsFor(operations))
+      const numbers = [committedBy(ownerId), commitNumber] as const
+      const batchIds = await stamp(client, ownerId, numbers, idsFor(operations))
       trail.writer.open()
       trail.writer.touched.clear()
       const nextBatchId = () => batchIds.shift()!
@@ -130,8 +132,10 @@ export function createWriter(options: WriterOptions): BatcherOptions['run'] {
       } catch (error) {
         if (conflicts >= CONFLICTS_BORNE) throw error
         if (!(error instanceof OwnerDead || isConflict(error))) throw error
-        if (error instanceof OwnerDead && (await owner.registerAgain(ownerId)) === 'commits_lost')
-          report({ problem: 'commits_lost' })
+        if (isConflict(error)) continue
+        // Over this pool: on an old primary, which lacks commits as well, the wait for its standby ends sooner.
+        const found = await owner.registerAgain(ownerId, { by: pool, committed: committedBy(ownerId) })
+        if (found === 'commits_lost') report({ problem: 'commits_lost' })
       }
     }
   }

@@ -162,6 +162,31 @@ t.test('outcomes of batches that a failover has lost are not those of newer ones
   t.same(left, [{ batch_id: String(after.batchId) }], 'what it has, it may acknowledge')
 })
 
+t.test('a host that lacks commits changes nothing where the next one has them', async (t) => {
+  const ground = await layGround(t, server)
+  const problems: string[] = []
+  const { store } = await ground.open({ ...STILL, onProblem: ({ problem }) => void problems.push(problem) })
+  await store.commit(makeBatch(['a']))
+  const { query } = pg.Client.prototype
+  t.teardown(() => void (pg.Client.prototype.query = query))
+  const writers = new Set<pg.Client>()
+  const asked: boolean[] = []
+  pg.Client.prototype.query = function elsewhere(this: pg.Client, ...values: unknown[]) {
+    const { text, values: given } = values[0] as { readonly text?: string; readonly values?: unknown[] }
+    if (writers.size === 0 && text?.includes('SET commit_number') === true) {
+      writers.add(this)
+      // As if it had none.
+      given![3] = -1
+    }
+    if (String(values[0]).startsWith('SELECT commit_number')) asked.push(writers.has(this))
+    return Reflect.apply(query, this, values) as never
+  }
+  t.ok((await store.commit(makeBatch(['b']))).batch)
+  t.same(asked, [true], 'over the same way')
+  t.same(problems, [])
+  t.equal((await ground.ask('SELECT 1 FROM pinrelay.owners')).length, 1)
+})
+
 t.test('a change is news though an id is given again after a failover', async (t) => {
   const ground = await layGround(t, server)
   const [one, two] = [await ground.open(), await ground.open({ feedPollMs: 20 })]
