@@ -53,8 +53,6 @@ export const CONNECT_MS = 3000
 /** How long nothing connects after a failure: a database that is starting must not be flooded with connections. */
 const REST_MS = 250
 const LOCK_MS = 5000
-/** Of a statement's time: or the error would not say that a lock was waited for. */
-const LOCK_PART = 5 / 6
 export const STATEMENT_MS = 20_000
 /** Beyond the server's own limit: only a dead connection takes so long. */
 const PATIENCE_MS = 2000
@@ -208,7 +206,7 @@ async function begin(
     transaction_isolation: 'read committed',
     search_path: SCHEMA_NAME,
     statement_timeout: String(statementMs),
-    lock_timeout: String(Math.min(LOCK_MS, Math.floor(LOCK_PART * statementMs))),
+    lock_timeout: String(LOCK_MS),
     idle_in_transaction_session_timeout: String(stoppedClientMs),
     // Or the warning of a commit in doubt is not sent.
     client_min_messages: 'notice',

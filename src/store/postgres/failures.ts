@@ -40,12 +40,11 @@ const STATEMENT_UNKNOWN = '26000'
 const STALE_PLAN_ROUTINE = 'RevalidateCachedQuery'
 const READ_ONLY = '25006'
 const CLIENT_STOPPED = '25P03'
-const LOCKED_OUT = '55P03'
 /**
  * A lock or a statement took too long. On a primary that was replaced, a commit that waits for its standby holds its
  * locks for ever; a transaction that waits for such a lock never reaches a commit in doubt.
  */
-const TIMED_OUT = `${LOCKED_OUT}|57014`
+const TIMED_OUT = '55P03|57014'
 /** A statement's name is unknown, or taken already: something on the way gave another session. A new one knows no statement. */
 const BAD_SESSION = `${STATEMENT_UNKNOWN}|42P05`
 const LOST = `08|57P|${CLIENT_STOPPED}|${READ_ONLY}|${TIMED_OUT}|${BAD_SESSION}`
@@ -61,9 +60,6 @@ export const isPlaceAtFault = (error: unknown) => startsWith(sqlStateOf(error), 
 
 /** The connection has died or is in an unknown state, or its server takes no writes or gives no lock. */
 export const isConnectionLost = (error: unknown) => startsWith(sqlStateOf(error), LOST)
-
-/** Another transaction did not give a lock in time. */
-export const isLockedOut = (error: unknown) => startsWith(sqlStateOf(error), LOCKED_OUT)
 
 export const isTimedOut = (error: unknown) => startsWith(sqlStateOf(error), TIMED_OUT)
 

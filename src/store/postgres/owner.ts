@@ -202,7 +202,7 @@ async function mergeDeadOwners(client: Queryable): Promise<void> {
   const names = COUNTERS.join(', ')
   const sums = COUNTERS.map((name) => `SUM(${name})::bigint`).join(', ')
   await client.query(
-    `WITH gone AS (DELETE FROM totals WHERE abs(owner_id) = ANY($1) RETURNING *)
+    `WITH gone AS (DELETE FROM totals WHERE owner_id = ANY($1) RETURNING *)
      INSERT INTO totals (ad_account_id, is_test, owner_id, ${names})
        SELECT ad_account_id, is_test, 0, ${sums} FROM gone GROUP BY ad_account_id, is_test
        ORDER BY ad_account_id, is_test

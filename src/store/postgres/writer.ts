@@ -14,9 +14,6 @@
  * may have been answered 202 meanwhile, as its duplicate. It will be sent; the sender's next try is a duplicate. What a
  * lease in doubt took waits again as well. So nothing is lost, and no owner keeps a batch that it does not know of.
  * When this process dies in doubt, its batches are taken over like all that it leased.
- *
- * Where a lock was waited for in vain, as of a row that an operator's open transaction has, the group runs again with care: outcomes of
- * batches that are locked are put off, and counters go to rows that nobody has yet. So it is waited for once, and posts are taken.
  */
 import type { BatcherOptions } from '../engine/batcher.ts'
 import type { StoreOptions } from '../engine/api.ts'
@@ -32,10 +29,10 @@ import type { Sealer } from '../../vault/seal.ts'
 import { packArray } from './arrays.ts'
 import type { Pool, Queryable } from './connect.ts'
 import { createDedupe } from './dedupe.ts'
-import { CommitInDoubt, isConflict, isConnectionLost, isLockedOut, isPlaceAtFault } from './failures.ts'
+import { CommitInDoubt, isConflict, isConnectionLost, isPlaceAtFault } from './failures.ts'
 import { uniqueQueues, type QueueRow } from '../core/rows.ts'
 import { runChanges } from '../core/run-operations.ts'
-import { query, type Steps } from '../core/sql.ts'
+import type { Steps } from '../core/sql.ts'
 import { writeTotals } from '../core/totals.ts'
 import type { TrailTail } from '../core/trail-tail.ts'
 import type { TrailWriter } from '../core/trail.ts'
@@ -69,7 +66,6 @@ const OF_EVERY_POST: ReadonlySet<OperationKind> = new Set([
   'release',
   'countInvalid',
 ])
-const isOfPost = ({ kind }: Operation) => OF_EVERY_POST.has(kind)
 
 /** This process was declared dead, or the server has lost what this process committed last. */
 class OwnerDead extends Error {}
@@ -84,17 +80,12 @@ export function createWriter(options: WriterOptions): BatcherOptions['run'] {
   let committed = { ownerId: 0, commitNumber: 0 }
   /** Of groups in doubt that were committed: what was done is not run again, whenever it is retried. */
   const known = new WeakMap<Operation, Outcome>()
-  /** Why the next group is run with care. */
-  let lockedOut: unknown
-  /** Counters are in rows of the owner's number, or of that below zero. */
-  let sign = 1
 
   const committedBy = (ownerId: number) => (committed.ownerId === ownerId ? committed.commitNumber : 0)
 
   async function transact(operations: readonly Operation[], ownerId: number): Promise<Outcomes> {
     commitNumber += 1
     let outcomes: Outcomes | undefined
-    let isLocked = false
     async function work(client: Queryable): Promise<Outcomes> {
       const numbers = [committedBy(ownerId), commitNumber] as const
       const batchIds = await stamp(client, ownerId, numbers, idsFor(operations))
@@ -102,22 +93,17 @@ export function createWriter(options: WriterOptions): BatcherOptions['run'] {
       trail.writer.touched.clear()
       const nextBatchId = () => batchIds.shift()!
       const tx = createTransaction({ ...parts, nextBatchId }, { id: ownerId, ids: owner.ids }, commitNumber)
-      const locked = new Set(lockedOut === undefined ? [] : await run(client, findLocked(operations)))
-      isLocked = locked.size > 0
-      const free = operations.filter((one) => !isLocked || !batchesOf(one).some((id) => locked.has(id)))
-      const done = await run(client, perform(tx, sign * ownerId, free), operations.every(isOfPost))
-      return (outcomes = isLocked ? failAll(operations, 'unavailable', lockedOut, done) : done)
+      const isKept = operations.every(({ kind }) => OF_EVERY_POST.has(kind))
+      return (outcomes = await run(client, perform(tx, ownerId, operations), isKept))
     }
     try {
       const done = await pool.transact(work)
       committed = { ownerId, commitNumber }
       trail.tail.note(trail.writer.touched)
-      if (!isLocked) lockedOut = undefined
       return done
     } catch (error) {
       if (error instanceof CommitInDoubt) report({ problem: 'commit_in_doubt' })
-      // One that a lock was not given to was rolled back.
-      if (isConnectionLost(error) && !isLockedOut(error) && outcomes !== undefined) {
+      if (isConnectionLost(error) && outcomes !== undefined) {
         doubt = { ownerId, commitNumber, outcomes, error }
       }
       throw error
@@ -142,47 +128,35 @@ export function createWriter(options: WriterOptions): BatcherOptions['run'] {
 
   /** Together, or one by one when one of them is at fault. */
   async function runAll(operations: readonly Operation[]): Promise<Outcomes> {
+    if (operations.length === 0) return new Map()
     try {
       return await attempt(operations)
     } catch (error) {
-      if (isLockedOut(error)) {
-        const isFirst = lockedOut === undefined
-        lockedOut = error
-        sign = -sign
-        if (isFirst && operations.some(isOfPost)) return runInTurns(apart(operations))
-      }
       if (isPlaceAtFault(error)) return failAll(operations, 'unavailable', error)
       if (operations.length === 1) return failAll(operations, 'refused', error)
     }
-    return runInTurns(operations.map((one) => [one]))
-  }
-
-  async function runInTurns(groups: readonly (readonly Operation[])[]): Promise<Outcomes> {
     const outcomes: (readonly [Operation, Outcome])[] = []
-    for (const group of groups) {
+    for (const operation of operations) {
       // A later transaction would overwrite the number by which a doubt is resolved.
-      outcomes.push(
-        ...(doubt === undefined ? await runAll(group) : failAll(group, 'unavailable', doubt.error)),
-      )
+      if (doubt === undefined) outcomes.push(...(await runAll([operation])))
     }
-    return new Map(outcomes)
+    return failAll(operations, 'unavailable', doubt?.error, new Map(outcomes))
   }
 
   return async (operations) => {
     const inDoubt = doubt
     if (inDoubt !== undefined) {
       try {
-        const isCommitted = await pool.transact((client) => wasCommitted(client, inDoubt))
+        if (await pool.transact((client) => wasCommitted(client, inDoubt))) {
+          for (const [operation, outcome] of inDoubt.outcomes) known.set(operation, outcome)
+          committed = inDoubt
+        }
         doubt = undefined
-        if (isCommitted) committed = inDoubt
-        for (const [operation, outcome] of isCommitted ? inDoubt.outcomes : [])
-          if (outcome.status === 'done') known.set(operation, outcome)
       } catch (error) {
         return failAll(operations, 'unavailable', error)
       }
     }
-    const fresh = operations.filter((one) => !known.has(one))
-    const outcomes = await runInTurns(lockedOut === undefined && fresh.length > 0 ? [fresh] : apart(fresh))
+    const outcomes = await runAll(operations.filter((one) => !known.has(one)))
     return new Map(operations.map((one) => [one, known.get(one) ?? outcomes.get(one)!]))
   }
 }
@@ -192,27 +166,6 @@ function* perform(tx: Transaction, ownerId: number, operations: readonly Operati
   yield* tx.closeTrail()
   yield* writeTotals(tx.totals, ownerId)
   return new Map(operations.map((one) => [one, { status: 'done', answer: answers.get(one) }]))
-}
-
-/** What is not of every post may wait for other locks: each alone, after the others. */
-function apart(operations: readonly Operation[]): Operation[][] {
-  const others = operations.filter((one) => !isOfPost(one)).map((one) => [one])
-  return [operations.filter(isOfPost), ...others].filter((group) => group.length > 0)
-}
-
-/** Batches whose rows the operation changes, without having chosen those that nobody has locked. */
-function batchesOf({ kind, request }: Operation): number[] {
-  if (kind !== 'acknowledge' && kind !== 'release') return []
-  return (request as RequestOf<'acknowledge' | 'release'>).map(({ batchId }) => batchId)
-}
-
-function* findLocked(operations: readonly Operation[]): Steps<number[]> {
-  const rows = yield* query<{ batch_id: number }>(
-    `SELECT batch_id FROM batches WHERE batch_id = ANY($1) AND batch_id NOT IN (
-       SELECT batch_id FROM batches WHERE batch_id = ANY($1) FOR UPDATE SKIP LOCKED)`,
-    [operations.flatMap(batchesOf)],
-  )
-  return rows.map((row) => row.batch_id)
 }
 
 /**

@@ -209,7 +209,8 @@ void t.test(
       const sql = `SELECT 1 FROM pg_stat_activity WHERE wait_event = 'SyncRep' AND query LIKE 'UPDATE pinrelay.owners%'`
       return (await cluster.ask(sql)).length > 0
     })
-    await store.commit(makeBatch(['after']))
+    await t.rejects(store.commit(makeBatch(['after'])), { code: 'STORE_UNAVAILABLE' })
+    await until(() => isTaken(store.commit(makeBatch(['after']))))
     t.equal((await cluster.ask('SELECT 1 FROM pinrelay.batches', database, other)).length, 2)
     await Promise.all([held, cancelWait('')])
   },
