@@ -1,11 +1,12 @@
 /**
  * `npx node bench/beside.ts [rounds] [contender...]`: how long a post of one event takes alone, and beside eight clients that post
  * 1,000 events each for another account. The ceiling and the proxy show what is left for any server here, which shares its cores
- * with the clients and the sandbox. The large posts come from a thread of their own, so that they do not hold up the small one's clock.
+ * with the clients and their stand-in for Pinterest (contenders/upstream.ts). The large posts come from a thread of their own, so that they do not hold up the small one's clock.
  */
 import { once } from 'node:events'
 import { isMainThread, parentPort, Worker, workerData } from 'node:worker_threads'
-import { openStage, type Contender } from './contenders.ts'
+import { startChild } from './children.ts'
+import { openStage, portOf, type Contender } from './contenders.ts'
 import { shoot, type Load, type LoadResult } from './load.ts'
 import { median } from './measure.ts'
 import { createPosts, type PostKind } from './posts.ts'
@@ -22,7 +23,8 @@ if (isMainThread) await compare(Number(process.argv[2] ?? 3), process.argv.slice
 else parentPort!.postMessage(await shootPosts(workerData as Shooting), [])
 
 async function compare(rounds: number, names: readonly string[]): Promise<void> {
-  await using stage = await openStage()
+  const upstream = await startChild({ script: 'bench/contenders/upstream.ts', findPort: portOf })
+  await using stage = await openStage(`http://127.0.0.1:${upstream.port}`)
   const contenders = stage.contenders.filter(({ name }) =>
     names.length > 0
       ? names.includes(name)
@@ -34,7 +36,6 @@ async function compare(rounds: number, names: readonly string[]): Promise<void> 
     for (const contender of contenders) {
       const one = await measure(contender, stage.adAccountIds)
       if (round > 0) measured.get(contender.name)!.push(one)
-      await stage.sandbox.forgetEvents()
     }
   }
   const rows = Array.from(measured, ([name, all]) => {
@@ -45,6 +46,7 @@ async function compare(rounds: number, names: readonly string[]): Promise<void> 
     return [name, ...times, ...besides, ratio, of(({ large }) => large.posts / large.seconds)]
   })
   process.stdout.write(renderTable(HEADS, rows))
+  await upstream.stop()
 }
 
 interface Measured {

@@ -67,28 +67,32 @@ const RELAY_SETTINGS = {
   CALL_BURST: '10000',
 }
 
-/** The rivals that need packages of their own are left out where these are not installed. */
-export async function openStage(): Promise<Stage> {
+/**
+ * The rivals that need packages of their own are left out where these are not installed. `upstream`: what is called instead of the
+ * sandbox.
+ */
+export async function openStage(upstream?: string): Promise<Stage> {
   await using stack = new AsyncDisposableStack()
   const folder = await mkdtemp(join(tmpdir(), 'pinrelay-bench-'))
   stack.defer(() => rm(folder, { recursive: true }))
   const server = await startStoppablePostgres({ isOnDisk: true })
   stack.defer(() => server.close())
   const sandbox = stack.use(await startSandbox())
+  const url = upstream ?? sandbox.url
   const contenders: Contender[] = []
 
   async function addRival(name: ContenderName, script: string, environment = {}): Promise<void> {
     const child = await startChild({
       script,
-      environment: { UPSTREAM: sandbox.url, ACCESS_TOKEN, ...environment },
+      environment: { UPSTREAM: url, ACCESS_TOKEN, ...environment },
       findPort: portOf,
     })
     stack.defer(() => child.stop())
     const headers = { authorization: `Bearer ${ACCESS_TOKEN}` }
     contenders.push({ name, child, headers, isQueue: 'DATABASE_URL' in environment })
   }
-  async function addRelay(name: ContenderName, url: string): Promise<Contender> {
-    const relay = stack.use(await openRelay(sandbox.url, { DATABASE_URL: url }))
+  async function addRelay(name: ContenderName, database: string): Promise<Contender> {
+    const relay = stack.use(await openRelay(url, { DATABASE_URL: database }))
     const contender = { name, child: relay.child, headers: relay.headers, isQueue: true }
     contenders.push(contender)
     return contender
@@ -178,7 +182,7 @@ export async function startSandbox(): Promise<Sandbox & AsyncDisposable> {
 }
 
 /** From a log line of the relay, or of a contender. */
-function portOf(line: string): number | undefined {
+export function portOf(line: string): number | undefined {
   return line.startsWith('{') ? (JSON.parse(line) as { port?: number }).port : undefined
 }
 

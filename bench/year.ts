@@ -3,9 +3,9 @@
  * events are committed and acknowledged, one percent of them rejected, while a hand-set clock passes so many days; housekeeping
  * runs on that clock with the default settings. No HTTP, no Pinterest. Linux only.
  *
- *   MALLOC_ARENA_MAX=1 node --max-semi-space-size=8 bench/year.ts [events, 100000000] [days, 365]
+ *   MALLOC_ARENA_MAX=1 npx node --max-semi-space-size=8 --heap-growing-percent=150 bench/year.ts [events, 100000000] [days, 365]
  *
- * The two are the image's settings. Fewer events on as many days fewer keep the density. CPU time per event is what holds still on
+ * These are the image's settings. Fewer events on as many days fewer keep the density. CPU time per event is what holds still on
  * a busy machine; TMPDIR=/dev/shm leaves the disk out.
  */
 import { randomBytes } from 'node:crypto'
