@@ -28,7 +28,8 @@ const ROOT = resolve(import.meta.dirname, '..')
  * begin: what takes longest first. Of the empty group are all other files.
  */
 const GROUPS: readonly (readonly string[])[] = [
-  ['console', 'cli', 'client'],
+  ['cli', 'client'],
+  ['console'],
   ['store/postgres'],
   ['admin', 'delivery', 'ingest', 'telemetry'],
   ['gateway', 'replicas', 'demo', 'docs'],
