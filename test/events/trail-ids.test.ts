@@ -129,6 +129,12 @@ t.test('so is a name or the first part of an address, in whatever way it is writ
       keeps(`${name}-7-webshop`, { em: [`${name}@example.com`, `${name}+7@example.com`] }),
       `${name}: many ids have such a word`,
     )
+  for (const [id, ln] of [
+    ['order-aebi-7', 'Aebi'],
+    ['order-ueli-7', 'Ueli'],
+    ['order-aebi-7', 'Äbi'],
+  ])
+    t.notOk(keeps(id!, { ln }), `${id}: ${ln}`)
   t.ok(keeps('leather-7', { fn: 'Lea' }), 'a short name is a word of its own')
   t.ok(keeps('order-us-de-7', { ln: 'De', country: 'US', st: 'ord' }), 'and has three letters')
   t.ok(keeps('order--7', { fn: '...' }), 'and some at all')
