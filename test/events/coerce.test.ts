@@ -327,6 +327,10 @@ t.test('an e-mail address in the query of the page is left out, and nothing else
     ['?a=1#user=jane@example.com', '?a=1#user='],
     ['?next=https%3A%2F%2Fshop.example%2F%3Fe%3Djane%2540example.com&a=1', '?next=&a=1'],
     ['?e=jane@example.com&amp;a=1', '?e=&a=1'],
+    ['?e=jane%40example%2Ecom&a=1', '?e=&a=1'],
+    ['?next=%3Fe%3Djane%2540example%252ecom&a=1', '?next=&a=1'],
+    ['?e=@shop,jane@example.com', '?e='],
+    ['?e=%40shop,jane%40example.com', '?e='],
   ] as const)
     t.same(at('event_source_url', page + query), {
       value: page + kept,

@@ -96,12 +96,15 @@ export function pageAddress(value: unknown): Reading<string> {
 
 const LONGEST_SEARCHED = 8192
 const AT = /@|%(?:25)*40/
+/** With something before it, so not that of a `@brand`. */
+const AT_WITHIN = /(?<=[^=])(?:@|%(?:25)*40)/
+const DOT = /\.|%(?:25)*2e/i
 
 /** `email=jane%40example.com&` is `email=&`. */
 function withoutEmail(parameter: string): string {
-  const at = parameter.search(AT)
-  const start = at < 0 ? 0 : parameter.lastIndexOf('=', at) + 1
-  if (at <= start || !parameter.includes('.', at)) return parameter
+  const at = parameter.search(AT_WITHIN)
+  if (at < 0 || !DOT.test(parameter.slice(at))) return parameter
+  const start = parameter.lastIndexOf('=', at) + 1
   return parameter.slice(0, start) + (/[?&#;]$/.exec(parameter)?.[0] ?? '')
 }
 
