@@ -15,7 +15,8 @@ const EVENTS_PER_POST = 1000
  */
 export function* readBody(body: Buffer): Generator<void, () => Iterable<unknown>> {
   const ranges = yield* findEvents(body)
-  const envelope = parse(textAround(body, ranges))
+  const around = textAround(body, ranges)
+  const envelope = parse(around, () => (isUtf8(body) ? NOT_JSON : NOT_UTF8))
   if (typeof envelope !== 'object' || envelope === null || Array.isArray(envelope)) {
     throw new InvalidRequest('The body must be a JSON object with the events in "data".')
   }
@@ -49,24 +50,21 @@ function* parseEach(body: Buffer, ranges: readonly Range[], data: readonly unkno
     if (!Array.isArray(one)) yield one
     else {
       const { start, end } = ranges[one[0] as number]!
-      if (!isText && !isUtf8(body.subarray(start, end))) throw refused(index, 'is not valid UTF-8.')
-      yield parse(body.toString('utf8', start, end), index)
+      if (!isText && !isUtf8(body.subarray(start, end)))
+        throw new InvalidRequest(`data[${index}]: is not valid UTF-8.`)
+      yield parse(body.toString('utf8', start, end), () => `data[${index}]: is not JSON.`)
     }
   }
-  if (!isText) throw refused(undefined, 'is not valid UTF-8.')
+  if (!isText) throw new InvalidRequest(NOT_UTF8)
 }
 
-function parse(text: string, index?: number): unknown {
+function parse(text: string, problem: () => string): unknown {
   try {
     return JSON.parse(text)
   } catch {
-    // In place of bytes that are no text: those of gzip, or of UTF-16.
-    throw refused(index, text.includes('\ufffd') ? 'is not valid UTF-8.' : 'is not JSON.')
+    throw new InvalidRequest(problem())
   }
 }
-
-const refused = (index: number | undefined, rule: string) =>
-  new InvalidRequest(`${index === undefined ? WHOLE : `data[${index}]:`} ${rule}`)
 
 /**
  * Finds where each event of a post begins and ends, without building anything, and bounds what is parsed at once: one event,
@@ -160,6 +158,8 @@ const TOO_MANY_VALUES = `must hold at most ${MOST_VALUES} values.`
 const TOO_DEEP = `must not be nested deeper than ${DEEPEST} levels.`
 const TOO_LARGE = `must be at most ${MOST_BYTES} bytes.`
 const WHOLE = 'The body'
+const NOT_JSON = `${WHOLE} is not JSON.`
+const NOT_UTF8 = `${WHOLE} is not valid UTF-8.`
 const TOO_LARGE_AROUND = `${WHOLE} must hold at most ${MOST_BYTES} bytes beside its events.`
 
 /** Reads on to `end`, or to the end of a text that begins before it. Answers the bound that is passed at `scan.at`. */

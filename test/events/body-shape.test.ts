@@ -153,6 +153,8 @@ t.test('an event that is no JSON or no UTF-8 is named by its place', async (t) =
     [gzipSync('{"data":[{}]}'), 'The body is not valid UTF-8.'],
     [Buffer.from('{"x":"Jos\xe9","data":[{}]}', 'latin1'), 'The body is not valid UTF-8.'],
     [Buffer.from('{"data":[{},"Jos\xe9"]}', 'latin1'), 'data[1]: is not valid UTF-8.'],
+    [Buffer.from('{"data":[{"fn":"\ufffd" x}]}'), 'data[0]: is not JSON.'],
+    [Buffer.from('{"x":"\ufffd" x,"data":[{}]}'), 'The body is not JSON.'],
   ]
   for (const [body, message] of rows)
     t.throws(() => [...finish(readBody(Buffer.from(body))).result()], { code: 'INVALID_REQUEST', message })
