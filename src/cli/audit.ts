@@ -23,7 +23,7 @@ export const audit: Command = {
             .join(', '),
       },
       found,
-      'nothing was changed',
+      invocation.options['id'] === undefined ? 'nothing was changed' : 'no entry',
     )
     return { answer: { entries: found, next_cursor: nextCursor }, text, note }
   },

@@ -121,7 +121,8 @@ async function runThrough(
     if (typeof answer['next_cursor'] !== 'string') return total
     next = { cursor: answer['next_cursor'] }
     const counts = Object.entries(total).map(([name, count]) => `${name.replaceAll('_', ' ')} ${count}`)
-    terminal.report(counts.join(', '))
+    const sum = Object.values(total).reduce((one, other) => one + other, 0)
+    terminal.report('dry_run' in more ? `${sum} counted` : counts.join(', '))
   }
 }
 

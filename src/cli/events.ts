@@ -131,10 +131,10 @@ function renderDeath(one: Event, deadLetters: readonly DeadLetter[]): string[][]
       isDead(one) && account === one.ad_account_id && name === one.event_name && diedAt === one.updated_at,
   )
   if (deadLetter === undefined) return []
-  return [
-    ['dead letter', `${deadLetter.id}: ${deadLetter.message}`],
-    ['what to do', `repair the cause, then relay dead replay ${deadLetter.id} --yes`],
-  ]
+  const { id, status, message } = deadLetter
+  const remedy = ['what to do', `repair the cause, then relay dead replay ${id} --yes`]
+  // What is too old, a replay leaves where it is.
+  return [['dead letter', `${id}: ${message}`], ...(status === 'rejected' ? [remedy] : [])]
 }
 
 function rowsOf(one: Event, labels: ReadonlyMap<string, string>): Cell[][] {

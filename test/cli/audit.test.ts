@@ -26,5 +26,5 @@ t.test('what was changed is listed, newest first, or by the id of what was erase
     ofOrder.entries.map(({ action }) => action),
     ['erased', 'erase'],
   )
-  t.match(await relay('audit --id other'), { code: 0, stdout: 'nothing was changed' })
+  t.match(await relay('audit --id other'), { code: 0, stdout: 'no entry' })
 })

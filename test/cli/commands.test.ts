@@ -658,6 +658,32 @@ t.test('reseal says what it did; wrong tokens and wrong addresses are reported',
       { code: 2, stderr: 'ADMIN_URL must be an address such as http://127.0.0.1:8081.' },
       url,
     )
+  t.match(await relay('settings', { environment: { ADMIN_URL: '' } }), { code: 0 }, 'which asks no relay')
+})
+
+t.test('a purge that only counts speaks of no replay while it goes on', async (t) => {
+  let calls = 0
+  const ADMIN_URL = await listen(t, (response) =>
+    response.end(JSON.stringify({ replayed: 5, too_old: 1, next_cursor: ++calls === 1 ? '9' : null })),
+  )
+  t.match(await createCommandLine()('dead purge --all', { environment: { ADMIN_URL, ADMIN_TOKEN } }), {
+    code: 0,
+    stdout: '12 would be deleted for good: add --yes',
+    stderr: '6 counted',
+  })
+})
+
+t.test('of an event that grew too old no replay is advised, which would leave it where it is', async (t) => {
+  const ids = { ad_account_id: '1', event_name: 'checkout', event_id: 'old', order_id: null, key_id: null }
+  const event = { ...ids, outcome: 'expired', reason: null, updated_at: 'T', event_time: 'T', source: null }
+  const found = { ...event, call_id: null, warnings: [], warnings_mean: [], history: [], queue: null }
+  const letter = { ...ids, id: 7, status: 'expired', died_at: 'T', message: 'too old' }
+  const answer = { events: [found], dead_letters: [letter], keys: [], next_cursor: null }
+  const ADMIN_URL = await listen(t, (response) => response.end(JSON.stringify(answer)))
+  t.match(await createCommandLine()('event old', { environment: { ADMIN_URL, ADMIN_TOKEN } }), {
+    code: 0,
+    stdout: /dead letter +7: too old$/,
+  })
 })
 
 t.test('a relay that takes too long is told apart from one that is not there', async (t) => {
