@@ -123,17 +123,21 @@ function showLogin(note) {
   token.focus()
 }
 
-const loseSession = () => show(false, 'Your session ended; the last request changed nothing.')
+/** Of several requests under way each ends the session: what is typed into the open form or the login stays. @param {string} [note] */
+function loseSession(note) {
+  const toLogin = () => show(false, note)
+  if (view !== undefined && !askForToken(toLogin)) toLogin()
+}
 whenLoggedOut((isWanted) => {
   if (isWanted) {
     show(false)
     speak('Logged out.')
-    // Of several requests under way each ends the session: what is typed into the login stays.
-  } else if (view !== undefined && !askForToken(loseSession)) loseSession()
+  } else loseSession('Your session ended; the last request changed nothing.')
 })
 addEventListener('hashchange', () => show(true))
 // Another tab logged in or out.
 addEventListener('storage', () => {
-  if (view === undefined || !isLoggedIn()) show(false)
+  if (!isLoggedIn()) loseSession()
+  else if (view === undefined) show(false)
 })
 show(false)

@@ -54,10 +54,13 @@ function endSession(isWanted) {
  * @returns {Promise<any>} what the route answers, as the API's reference has it
  */
 export async function ask(method, path, body) {
+  const key = localStorage.getItem(KEY)
   try {
     return await request(method, path, body)
   } catch (error) {
-    if (error instanceof Refusal && error.status === 401) endSession(false)
+    const isOver = error instanceof Refusal && error.status === 401
+    // A late answer to an earlier session does not end the one that was begun since.
+    if (isOver && localStorage.getItem(KEY) === key) endSession(false)
     throw error
   }
 }

@@ -634,13 +634,34 @@ t.test(
     t.equal(await labelOf(), 'typed once')
 
     await page.getByRole('button', { name: /^Change or rotate/ }).click()
+    await dialog.getByLabel('Label').fill('typed beside another tab')
+    await page.evaluate(`localStorage.clear(); dispatchEvent(new StorageEvent('storage'))`)
+    await dialog.getByLabel('Admin token').fill(ADMIN_TOKEN)
+    const late = Promise.withResolvers<void>()
+    await page.route('**/totals', async (route) => {
+      await late.promise
+      await route.fulfill({ status: 401, json: {} })
+    })
+    const isAsked = page.waitForRequest('**/totals')
+    const answered = page.evaluate(
+      `import('/console/session.js').then(({ ask }) => ask('GET', '/totals').catch(() => {}))`,
+    )
+    await isAsked
+    await page.keyboard.press('Enter')
+    await dialog.waitFor({ state: 'detached' })
+    late.resolve()
+    await answered
+    t.equal(await labelOf(), 'typed beside another tab')
+    t.equal(await page.evaluate('localStorage.length'), 1, 'a late answer ends no later session')
+
+    await page.getByRole('button', { name: /^Change or rotate/ }).click()
     await dialog.getByLabel('Label').fill('typed in vain')
     await page.context().clearCookies()
     await dialog.getByRole('button', { name: 'Change' }).click()
     await dialog.getByLabel('Admin token').waitFor()
     await page.keyboard.press('Escape')
     await note.waitFor()
-    t.equal(await labelOf(), 'typed once')
+    t.equal(await labelOf(), 'typed beside another tab')
     await logIn(page, stand)
     await page.getByRole('button', { name: 'Log out' }).click()
     await page.getByLabel('Admin token').waitFor()
