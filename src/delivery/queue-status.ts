@@ -131,7 +131,7 @@ export const STATUSES: Readonly<Record<AccountStatus, StatusFacts>> = {
     urgency: 3,
     means: 'Its posts get 503: its queued events fill its share of the store.',
     action: null,
-    remedy: 'repair its queues (account verify, set, resume), or raise STORE_LIMIT_BYTES',
+    remedy: 'repair its queues (account verify, account set, account resume), or raise STORE_LIMIT_BYTES',
   },
 }
 
