@@ -19,6 +19,7 @@ export function createAudit() {
         'aria-label': 'Find changes',
         onsubmit(event) {
           event.preventDefault()
+          id = textOf(new FormData(form), 'id')
           fill(body)
           cursor = null
           loading = undefined
@@ -30,6 +31,8 @@ export function createAudit() {
     )
   )
   const element = h('div', {}, form, note, table('Audit', ['When', 'What', 'Details'], body), more)
+  /** Of the list: what was typed since is not applied yet. */
+  let id = ''
   /** @type {string | null} */
   let cursor = null
   /** An answer that was overtaken by another question is thrown away. @type {object | undefined} */
@@ -39,7 +42,6 @@ export function createAudit() {
     if (loading !== undefined) return
     const mine = (loading = {})
     try {
-      const id = textOf(new FormData(form), 'id')
       const query = new URLSearchParams({
         limit: String(PAGE),
         ...(cursor !== null && { cursor }),

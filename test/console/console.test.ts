@@ -96,6 +96,13 @@ t.test('accounts and keys are looked after from the page', async (t) => {
   await page.getByRole('button', { name: 'Find' }).click()
   await page.getByText('2 entries.').waitFor()
   await page.getByText('POST /keys').first().waitFor({ state: 'detached' })
+  await page.route('**/audit?*', (route) => route.fulfill({ json: { entries: [], next_cursor: '7' } }))
+  await page.getByRole('button', { name: 'Find' }).click()
+  await page.getByText('No entry.').waitFor()
+  await page.getByLabel('Erased, replayed or purged by event id').fill('unsent')
+  const isAsked = page.waitForRequest(/audit\?.*cursor=7/)
+  await page.getByRole('button', { name: 'Show more' }).click()
+  t.match((await isAsked).url(), /id=o-erased/, 'a page more is of the list that is shown')
   await page.getByRole('link', { name: 'Keys' }).click()
   const keyRow = page.getByRole('row', { name: /second shop/ })
   await keyRow
