@@ -134,7 +134,7 @@ async function register(client: Queryable, { name, keyId }: OwnerOptions): Promi
   return rows[0]!.owner_id
 }
 
-/** Undefined where the old number is alive, with the last commit: another host answers than before. */
+/** Undefined where the old number is alive, with the last commit if it is known: another host answers than before. */
 async function registerInPlaceOf(
   client: Queryable,
   oldId: number,
@@ -146,7 +146,7 @@ async function registerInPlaceOf(
     [oldId],
   )
   const isAlive = rows.length > 0
-  if (isAlive && rows[0]!.commit_number === committed) return undefined
+  if (isAlive && (committed === undefined || rows[0]!.commit_number === committed)) return undefined
   // Two at once could set it back.
   await client.query('SELECT pg_advisory_xact_lock($1)', [BATCH_IDS_LOCK])
   await client.query(`SELECT setval('batch_ids', nextval('batch_ids') + ${LOST_IDS})`)

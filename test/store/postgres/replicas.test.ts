@@ -187,6 +187,24 @@ t.test('a host that lacks commits changes nothing where the next one has them', 
   t.equal((await ground.ask('SELECT 1 FROM pinrelay.owners')).length, 1)
 })
 
+t.test('so it is where a heartbeat finds one that lacks the replica', async (t) => {
+  const ground = await layGround(t, server)
+  const { store } = await ground.open({ ...STILL, heartbeatMs: 20 })
+  await store.commit(makeBatch(['a']))
+  const { query } = pg.Client.prototype
+  t.teardown(() => void (pg.Client.prototype.query = query))
+  const database = new URL(ground.url).pathname.slice(1)
+  let beats = 0
+  pg.Client.prototype.query = function elsewhere(this: pg.Client, ...values: unknown[]) {
+    const isBeat = textOf(values[0]).startsWith('UPDATE owners SET heartbeat_at')
+    // As if there were none.
+    if (isBeat && this.database === database && ++beats === 1) values[1] = [-1]
+    return Reflect.apply(query, this, values) as never
+  }
+  await until(() => beats > 1)
+  t.equal((await ground.ask('SELECT 1 FROM pinrelay.owners')).length, 1)
+})
+
 t.test('a change is news though an id is given again after a failover', async (t) => {
   const ground = await layGround(t, server)
   const [one, two] = [await ground.open(), await ground.open({ feedPollMs: 20 })]
