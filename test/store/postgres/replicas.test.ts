@@ -466,6 +466,22 @@ t.test(
   },
 )
 
+t.test('so it is where the answers to the last statements are lost as well', async (t) => {
+  const ground = await layGround(t, server)
+  const { store } = await ground.open(STILL)
+  const [inDoubt] = await loseAnswerToCommit(
+    ground,
+    () =>
+      Promise.allSettled([
+        store.commit(makeBatch(['in doubt'])),
+        store.countInvalid(makeBatch([], { invalidCount: 5 })),
+      ]),
+    'INSERT INTO trail',
+  )
+  t.match(inDoubt, { status: 'rejected', reason: { code: 'STORE_UNAVAILABLE' } })
+  t.match(await store.totals({}), { received: 1, queued: 1, invalid: 5 })
+})
+
 t.test('an outcome of a batch that no key opens is refused, and holds nobody up', async (t) => {
   const ground = await layGround(t, server)
   const { store } = await ground.open(STILL)
@@ -502,21 +518,28 @@ t.test(
   },
 )
 
-/** The writer's next COMMIT reaches the server; then its connection ends. Other connections of the relay work on. */
+/**
+ * The writer's next COMMIT reaches the server; then its connection ends, without the answers to the statements `from` this one on. Other
+ * connections of the relay work on.
+ */
 async function loseAnswerToCommit<Result>(
   { url }: PostgresGround,
   work: () => Promise<Result>,
+  from = 'COMMIT',
 ): Promise<Result> {
   const { query } = pg.Client.prototype
   const database = new URL(url).pathname.slice(1)
+  let isLosing = false
   let isLost = false
   const writers = new WeakSet<pg.Client>()
   pg.Client.prototype.query = function lossy(this: pg.Client, ...values: unknown[]) {
     const answer: unknown = Reflect.apply(query, this, values)
-    if (textOf(values[0]).includes('SET commit_number')) writers.add(this)
-    if (isLost || this.database !== database || !writers.has(this) || values[0] !== 'COMMIT')
-      return answer as never
-    isLost = true
+    const text = textOf(values[0])
+    if (text.includes('SET commit_number')) writers.add(this)
+    if (isLost || this.database !== database || !writers.has(this)) return answer as never
+    isLosing ||= text.startsWith(from)
+    if (!isLosing) return answer as never
+    isLost = text === 'COMMIT'
     return (answer as Promise<unknown>).then(() => {
       throw new Error('Connection terminated unexpectedly')
     }) as never

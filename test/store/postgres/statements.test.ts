@@ -172,6 +172,25 @@ t.test('the last statements and their COMMIT leave together', async (t) => {
   t.match(beforeCommit, [/^INSERT INTO batches/, /^INSERT INTO trail/, /^\s*INSERT INTO totals/])
 })
 
+t.test('where the last statement fails nothing is committed, though COMMIT was sent behind it', async (t) => {
+  const ground = await layGround(t, server)
+  const problems: string[] = []
+  const { store } = await ground.open({ onProblem: ({ problem }) => void problems.push(problem) })
+  await ground.ask('ALTER TABLE pinrelay.totals ADD CONSTRAINT few CHECK (received < 3)')
+  t.teardown(() => ground.ask('ALTER TABLE pinrelay.totals DROP CONSTRAINT few'))
+  const [one, tooMany, other] = await Promise.allSettled(
+    [['a'], ['b', 'c'], ['d']].map((ids) => store.commit(makeBatch(ids))),
+  )
+  t.match([one, other], [{ status: 'fulfilled' }, { status: 'fulfilled' }])
+  t.match(tooMany, { status: 'rejected', reason: { code: '23514' } })
+  t.match(await ground.ask('SELECT event_count FROM pinrelay.batches'), [
+    { event_count: 1 },
+    { event_count: 1 },
+  ])
+  t.equal((await ground.ask('SELECT 1 FROM pinrelay.dedupe')).length, 2)
+  t.same(problems, [])
+})
+
 t.test('keys are searched before they are inserted only where the claim before had a duplicate', (t) => {
   const dedupe = createDedupe()
   function expectsNew(fresh: readonly string[] | null): unknown {
