@@ -25,13 +25,44 @@ try {
   const settings = readSettings(process.env)
   const log = createLog({ level: settings.LOG_LEVEL, destination: output })
   // Its supervisor starts it again; what was answered is in the store.
-  const relay = await startRelay({
+  const starting = startRelay({
     settings,
     log,
     version,
     onFatal: () => leave(1),
     droppedLogLines: () => output.dropped(),
   })
+
+  let isEnding = false
+  const end = (signal: NodeJS.Signals) => {
+    if (isEnding) {
+      log.warn({ signal }, 'second signal, exiting at once')
+      leave(1)
+    }
+    isEnding = true
+    log.info({ signal }, 'shutting down')
+    output.flush()
+    setTimeout(() => {
+      log.error({}, 'closing took too long, exiting')
+      leave(1)
+    }, settings.DRAIN_MS + LONGEST_CLOSE_MS).unref()
+    const closing = starting.then((relay) => relay.close())
+    closing.then(
+      () => {
+        log.info({}, 'closed')
+        leave(0)
+      },
+      (error: unknown) => {
+        log.error({ code: codeOf(error) }, 'closing failed')
+        leave(1)
+      },
+    )
+  }
+  // Before the ports open: without a listener a signal would cut off posts, or be lost where this is a container's first process.
+  process.on('SIGTERM', end)
+  process.on('SIGINT', end)
+
+  const relay = await starting
   log.info({ host: settings.HOST, port: Number(new URL(relay.publicUrl).port), version }, 'public port open')
   log.info({ host: settings.ADMIN_HOST, port: Number(new URL(relay.adminUrl).port) }, 'admin port open')
   // Docker names a container by its host name, too.
@@ -49,33 +80,6 @@ try {
     log.error({ code: codeOf(error), at: placeOf(error) }, 'unexpected failure, exiting')
     leave(1)
   })
-
-  let isEnding = false
-  const end = (signal: NodeJS.Signals) => {
-    if (isEnding) {
-      log.warn({ signal }, 'second signal, exiting at once')
-      leave(1)
-    }
-    isEnding = true
-    log.info({ signal }, 'shutting down')
-    output.flush()
-    setTimeout(() => {
-      log.error({}, 'closing took too long, exiting')
-      leave(1)
-    }, settings.DRAIN_MS + LONGEST_CLOSE_MS).unref()
-    relay.close().then(
-      () => {
-        log.info({}, 'closed')
-        leave(0)
-      },
-      (error: unknown) => {
-        log.error({ code: codeOf(error) }, 'closing failed')
-        leave(1)
-      },
-    )
-  }
-  process.on('SIGTERM', end)
-  process.on('SIGINT', end)
 } catch (error) {
   process.stderr.write(`pinrelay cannot start: ${describe(error)}\n`)
   output.flushSync(LAST_LINES_MS)

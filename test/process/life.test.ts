@@ -10,9 +10,10 @@ import { setTimeout as delay } from 'node:timers/promises'
 import t, { type Test } from 'tap'
 import { createSandbox } from '../../sandbox/sandbox.ts'
 import { askAdmin, createAdmin } from '../support/admin.ts'
-import { ACCOUNT, ADMIN_TOKEN, TOKEN } from '../support/constants.ts'
+import { ACCOUNT, ADMIN_TOKEN, RESERVED_BYTES, TOKEN } from '../support/constants.ts'
 import { rawEvent } from '../support/events.ts'
 import { startProcess } from '../support/process.ts'
+import { spawnRelay } from '../support/relay-process.ts'
 import {
   beginRefreshes,
   checkRefreshes,
@@ -24,6 +25,16 @@ import {
 
 /** Between questions that are asked until the answer changes. */
 const PACE_MS = 50
+/** Sends SIGTERM to its own process. */
+const SIGNAL_ON_LISTENING = `data:text/javascript,${encodeURIComponent(`
+  import { Server } from 'node:net'
+  const { listen } = Server.prototype
+  Server.prototype.listen = function (...args) {
+    this.once('listening', () => process.kill(process.pid, 'SIGTERM'))
+    Server.prototype.listen = listen
+    return this.listen(...args)
+  }
+`)}`
 const FAILS_ITSELF = /^ended with 1: pinrelay cannot start: PORT must be [^\n]*$/
 
 const folder = t.testdir()
@@ -223,6 +234,17 @@ await t.test('a second signal exits at once', async (t) => {
   t.equal(await relay.ended, 1)
   t.match(relay.stdout.at(-1), /second signal, exiting at once/, 'and not by the signals before')
   t.notMatch(relay.stderr.join(), /Debugger/)
+})
+
+await t.test('a signal as soon as a port is open ends it in order, too', async (t) => {
+  const early = spawnRelay({
+    settings: { RESERVED_BYTES, DRAIN_MS: '0', DATABASE_URL: `sqlite:${folder}/early/relay.db` },
+    preload: [SIGNAL_ON_LISTENING],
+  })
+  const lines: string[] = []
+  early.onLine((line) => lines.push(line))
+  t.equal(await early.ended, 0)
+  t.match(lines.at(-1), /"phrase":"closed"/)
 })
 
 /** What stands between `node` and the entry, in `npm start` and in the image. */
