@@ -89,9 +89,10 @@ export function loseLease(batch: Batch): void {
 /** After so many failed calls with the same events, one of the events may be the cause. */
 export const ATTEMPTS_TOGETHER = 3
 
-/** From then on it is not called together with events that have not failed so often. */
-export function failedOften({ attempts }: Slice): boolean {
-  return attempts >= ATTEMPTS_TOGETHER
+/** From then on it is not called together with events that have not failed so often. What failed before its replay begins anew. */
+export function failedOften({ attempts, history }: Slice): boolean {
+  const isNew = history.slice(-ATTEMPTS_TOGETHER).some(({ reason }) => reason === 'replayed')
+  return attempts >= ATTEMPTS_TOGETHER && !isNew
 }
 
 /** Counts a failed call. */

@@ -246,8 +246,8 @@ export class Queue {
 
   #queueOf(slice: Slice): TinyQueue<Slice> {
     const { batch } = slice
-    if (batch.isReplay) return this.#replays
     if (failedOften(slice)) return this.#failedOften
+    if (batch.isReplay) return this.#replays
     return batch.endWait ? this.#awaited : this.#onTime
   }
 

@@ -188,6 +188,24 @@ t.test('events that failed together with such are delivered, also where no other
   t.equal((await failForPoison(stage)).size, 30)
 })
 
+t.test('a replay that makes Pinterest fail holds up no other after an outage', async (t) => {
+  const stage = setStage(t, { callsInFlight: 1 })
+  // It failed often before it became a dead letter.
+  const history = [{ atMs: 0, reason: 'replayed' }]
+  void stage.post(1, ['poison'], { isReplay: true, attempts: 50, history })
+  void stage.post(2, ['good'])
+  await runDue()
+  // Long enough that both are parked.
+  for (let n = 0; n < 12; n++) {
+    await stage.calls[n]?.answer(refused(500))
+    await stage.clock.advance(60_000)
+  }
+  const served = await failForPoison(stage, (second) => {
+    if (second % 600 === 0) void stage.post(100 + second, [`good${second}`])
+  })
+  t.equal(served.size, 7)
+})
+
 t.test('after an outage everything leaves together again', async (t) => {
   const { clock, post, calls } = setStage(t, { callsInFlight: 1 })
   const ids = Array.from({ length: 64 }, (_, n) => `e${n}`)
