@@ -29,8 +29,10 @@ export function createCaller(options: CallerOptions) {
   /** Sends what the queue has ready, without what is lost or too old; or the canary. Its token is taken already. */
   function start(queue: Queue): void {
     const { adAccountId } = queue.key
+    const isTrial = queue.breaker.status === 'open'
+    const isTrialForAll = breakers.all.breaker.status === 'open'
     const asking = queue.needsCanary ? queue.takeAsking() : undefined
-    const group = asking ? groupOf([]) : takeGroup(queue)
+    const group = asking ? groupOf([]) : takeGroup(queue, isTrial || isTrialForAll)
     if (!asking && group.slices.length === 0) {
       callLimiter.finished(adAccountId)
       return queue.addMembers(group)
@@ -41,8 +43,8 @@ export function createCaller(options: CallerOptions) {
       group,
       token: vault.tokenOf(adAccountId) ?? '',
       eventCount: asking ? 1 : countEvents(group.slices),
-      isTrial: queue.breaker.status === 'open',
-      isTrialForAll: breakers.all.breaker.status === 'open',
+      isTrial,
+      isTrialForAll,
       asking,
     }
     call.ended = make(call)
@@ -77,8 +79,8 @@ export function createCaller(options: CallerOptions) {
     options.onChange(queue)
   }
 
-  function takeGroup(queue: Queue): Group {
-    const taken = queue.takeCall(clock.wallMs())
+  function takeGroup(queue: Queue, isTrial: boolean): Group {
+    const taken = queue.takeCall(clock.wallMs(), isTrial)
     return dropLost(queue, taken) ? groupOf([]) : dropExpired(queue, taken)
   }
 

@@ -201,12 +201,11 @@ export class Queue {
     return this.hasReady || this.isAsking || this.#resting.length > 0 || this.hasMoreInStore
   }
 
-  /** Takes out what leaves with the next call: at most 1,000 events, never none. Asks for `hasReady`. */
-  takeCall(wallMs: number): Group {
+  /** Takes out what leaves with the next call: at most 1,000 events, never none. Asks for `hasReady`. `isTrial`: of any breaker. */
+  takeCall(wallMs: number, isTrial: boolean): Group {
     this.callsSinceLease += 1
     this.#sortOut(wallMs)
     const orders = [this.#onTime, this.#late, this.#awaited, this.#replays]
-    const isTrial = this.breaker.status === 'open'
     const hasFresh = orders.some(({ length }) => length > 0)
     const group = isTrial && hasFresh ? undefined : this.#groups.shift()
     if (group) return group

@@ -206,6 +206,19 @@ t.test('a replay that makes Pinterest fail holds up no other after an outage', a
   t.equal(served.size, 7)
 })
 
+t.test('an event that Pinterest answers as if it were away is no trial where others wait', async (t) => {
+  const { clock, post, calls } = setStage(t)
+  void post(1, ['poison'], { attempts: 10 })
+  // Until its own pause is as long as that of all queues.
+  for (let n = 0; n < 10; n++) {
+    await clock.advance(30_000)
+    await calls[n]?.answer(refused(503, { code: 4197 }))
+  }
+  void post(2, ['good'])
+  await clock.advance(30_000)
+  t.strictSame(calls[10]?.ids, ['good'])
+})
+
 t.test('after an outage everything leaves together again', async (t) => {
   const { clock, post, calls } = setStage(t, { callsInFlight: 1 })
   const ids = Array.from({ length: 64 }, (_, n) => `e${n}`)
