@@ -68,7 +68,7 @@ export function createBreakers({ clock, random, log, onBreaker, onChangeForAll }
 
   return {
     all: all as Readonly<Holder>,
-    /** `saysNothing` about the queue: its token was replaced during the call, or only one event is concerned. */
+    /** `saysNothing` about the queue: its token was replaced during the call, or the failure is probably about the events. */
     ended(
       { queue, isTrial, isTrialForAll }: CallInFlight,
       outcome: CallOutcome,
