@@ -16,7 +16,11 @@ export function startDemo(t: Test, args: readonly string[] = []): RunningDemo {
   const demo = startNode({ words: ['demo/main.ts', ...args], environment })
   t.teardown(() => demo.end())
   const lines: string[] = []
-  demo.onLine((line) => void lines.push(`${line}\n`))
+  demo.onLine((line) => {
+    lines.push(`${line}\n`)
+    // Otherwise it tells nothing until the demo has ended, a minute or two on a busy machine.
+    if (line.startsWith('━')) t.comment(line.replaceAll('━', '').trim())
+  })
   return {
     ...demo,
     text: () => lines.join(''),

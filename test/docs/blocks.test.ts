@@ -68,7 +68,12 @@ async function runBlocks(t: Test, texts: readonly string[]) {
   })
   let output = ''
   let errors = ''
-  child.stdout.setEncoding('utf8').on('data', (text: string) => (output += text))
+  child.stdout.setEncoding('utf8').on('data', (text: string) => {
+    output += text
+    // Otherwise it tells nothing until the last block has ended, a minute or two on a busy machine.
+    if (text.includes(MARK))
+      t.comment(`${output.split(MARK).length - 1} of ${texts.length} blocks have ended`)
+  })
   child.stderr.setEncoding('utf8').on('data', (text: string) => (errors += text))
   const [code] = (await once(child, 'exit')) as [number | null]
   end()
