@@ -55,7 +55,7 @@ t.test(
     const fixed = ['HOST', 'PORT', 'ADMIN_PORT']
     const wanted = Object.keys(SettingsSchema.properties).filter((name) => !fixed.includes(name))
     for (const { environment } of relays)
-      t.strictSame(new Set(Object.keys(environment!)), new Set([...wanted, ...SDK_SETTINGS]))
+      t.strictSame(Object.keys(environment!).toSorted(), [...wanted, ...SDK_SETTINGS].toSorted())
     const [one, two] = relays.map(({ environment }) => ({ ...environment, ADMIN_HOST: '' }))
     t.strictSame(one, two)
   },

@@ -35,7 +35,7 @@ t.test('compose passes every setting on, but for what the image and its networks
   const fixed = ['HOST', 'PORT', 'ADMIN_PORT', 'DATABASE_URL']
   const wanted = SETTINGS.filter((name) => !fixed.includes(name))
   const passed = Object.keys(services['relay']?.environment ?? {})
-  t.strictSame(new Set(passed), new Set([...wanted, ...SDK_SETTINGS]))
+  t.strictSame(passed.toSorted(), [...wanted, ...SDK_SETTINGS].toSorted())
 })
 
 t.test('every npm script that a page names exists', async (t) => {
