@@ -1,5 +1,5 @@
 /** What README and docs name, held against the code. */
-import { statSync } from 'node:fs'
+import { existsSync, globSync, statSync } from 'node:fs'
 import t from 'tap'
 import { parse } from 'yaml'
 import { COMMANDS } from '../../src/cli/run.ts'
@@ -36,6 +36,20 @@ t.test('compose passes every setting on, but for what the image and its networks
   const wanted = SETTINGS.filter((name) => !fixed.includes(name))
   const passed = Object.keys(services['relay']?.environment ?? {})
   t.strictSame(passed.toSorted(), [...wanted, ...SDK_SETTINGS].toSorted())
+})
+
+t.test('what CONTRIBUTING says to do to add something names files and declarations that exist', async (t) => {
+  const declared = globSync('{src,test}/**/*.ts', { cwd: locate('.') })
+    .map((path) => read(path))
+    .join('\n')
+  const rows = tableUnder(read('CONTRIBUTING.md'), '## To add something')
+  t.ok(rows.length >= 6)
+  for (const [what, recipe = ''] of rows) {
+    for (const [path] of recipe.matchAll(/\b(?:src|test|docs)\/[\w/.-]*\w/g))
+      t.ok(existsSync(locate(path)), `${what}: ${path}`)
+    for (const [, name] of recipe.matchAll(/`([A-Z]\w+)`/g))
+      t.ok(new RegExp(`^(?:export )?(?:const|interface) ${name}\\b`, 'm').test(declared), `${what}: ${name}`)
+  }
 })
 
 t.test('every npm script that a page names exists', async (t) => {
