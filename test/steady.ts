@@ -1,6 +1,6 @@
 /**
  * `npm run test:steady`: all tests, five times beside two busy loops and three times with one process at a time. What
- * fails now and then, or only on a busy machine, fails here. Takes some 25 minutes.
+ * fails now and then, or only on a busy machine, fails here.
  */
 import { Worker } from 'node:worker_threads'
 import { startNode, type NodeProcess } from './support/node-process.ts'
