@@ -8,8 +8,8 @@
  *
  * The number is the fencing number. A batch that a dead owner leases waits again; what the dead one says of it afterwards
  * counts only as long as nobody else leases it. Its tokens stay counted until it is gone: a suspended process
- * may continue. The counters of dead owners are merged into row 0. Who finds that the server has lost its last commits takes a new
- * number, too.
+ * may continue, and has them under its new number then. The counters of dead owners are merged into row 0. Who finds that
+ * the server has lost its last commits takes a new number, too.
  */
 import { uniqueQueues, type QueueRow } from '../core/rows.ts'
 import { ADD, COUNTERS } from '../core/totals.ts'
@@ -150,7 +150,9 @@ async function registerInPlaceOf(
   // Two at once could set it back.
   await client.query('SELECT pg_advisory_xact_lock($1)', [BATCH_IDS_LOCK])
   await client.query(`SELECT setval('batch_ids', nextval('batch_ids') + ${LOST_IDS})`)
-  return { id: await register(client, options), isAlive }
+  const id = await register(client, options)
+  await client.query('UPDATE bucket_grants SET owner_id = $1 WHERE owner_id = $2', [id, oldId])
+  return { id, isAlive }
 }
 
 /**

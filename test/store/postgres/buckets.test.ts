@@ -4,6 +4,7 @@ import { emptyBucket, refill, take } from '../../../src/limits/bucket.ts'
 import { exchangeOne } from '../../../src/store/postgres/buckets.ts'
 import type { BucketRequest } from '../../../src/store/shared.ts'
 import { startPostgres } from '../../support/postgres.ts'
+import { makeBatch } from '../batches.ts'
 import { layGround } from './ground.ts'
 import fc from '../../support/fast-check.ts'
 
@@ -194,6 +195,17 @@ t.test('a replica that ended in order leaves no tokens counted', async (t) => {
   await ground.ask('SELECT pg_sleep(0.02)')
   const request = ask({ kind: 'post_limiter', wanted: 10, refillPerMinute: 60_000 })
   t.match(await two.shared.exchange([request]), [{ granted: 10 }])
+})
+
+t.test('a replica that was taken for dead and continues has its tokens under its new number', async (t) => {
+  const ground = await layGround(t, server)
+  const { store, shared } = await ground.open({ heartbeatMs: 3_600_000 })
+  const [before] = await shared.exchange([ask({ kind: 'post_limiter', wanted: 8 })])
+  t.equal(before!.granted, 8)
+  await ground.ask('UPDATE pinrelay.owners SET dead_at = clock_timestamp()')
+  await store.commit(makeBatch(['a']))
+  const [after] = await shared.exchange([ask({ kind: 'post_limiter', wanted: 10, unused: 8 })])
+  t.equal(after!.granted, 10)
 })
 
 t.test('after a failover calls begin with an empty bucket: the last grants may be lost', async (t) => {
