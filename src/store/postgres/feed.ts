@@ -3,7 +3,8 @@
  * are written to once a second. LISTEN would need a session of its own, which poolers do not keep.
  *
  * Ids are given before their transaction is committed, so a later one may be seen first: every poll reads all of the last
- * seconds, and remembers what it reported. A standby that is promoted may give an id again, but not at the same time. When polls failed for longer than that, everything is reported as changed.
+ * seconds, and remembers what it reported. A standby that is promoted may give an id again, but not at the same time. When polls
+ * failed for longer than that, everything is reported as changed.
  */
 import { setTimeout as pause } from 'node:timers/promises'
 import type { StoreOptions } from '../engine/api.ts'
@@ -41,7 +42,8 @@ export function createFeed({ pool, vital, owner, feedPollMs, onChange: report }:
 
   async function read(): Promise<void> {
     const { rows } = await pool.query<{ name: string; owner_id: number | null; change: string }>(
-      `SELECT id || ' ' || extract(epoch FROM at) AS name, owner_id, change FROM feed WHERE at > clock_timestamp() - interval '${WINDOW_S} seconds' ORDER BY id`,
+      `SELECT id || ' ' || extract(epoch FROM at) AS name, owner_id, change FROM feed
+       WHERE at > clock_timestamp() - interval '${WINDOW_S} seconds' ORDER BY id`,
     )
     const isFirst = readAtMs === undefined
     const wasAway = readAtMs !== undefined && performance.now() - readAtMs > (WINDOW_S / 2) * 1000
