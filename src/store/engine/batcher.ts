@@ -79,7 +79,7 @@ export function createBatcher(options: BatcherOptions) {
 
   function schedule(): void {
     if (isBusy || isScheduled) return
-    if (isHeld()) {
+    if (isHeld(pending, commitCount)) {
       cancelTimer = setTimer(HOLD_MS, flush)
       return
     }
@@ -88,12 +88,6 @@ export function createBatcher(options: BatcherOptions) {
       isScheduled = false
       flush()
     })
-  }
-
-  /** Not while posts come together: holding would spread them over several groups. */
-  function isHeld(): boolean {
-    const [first, ...others] = pending
-    return others.length === 0 && commitCount <= 1 && isAcknowledgementOfOne(first!.operation)
   }
 
   function flush(): void {
@@ -164,6 +158,11 @@ export function createBatcher(options: BatcherOptions) {
       await drained.promise
     },
   }
+}
+
+/** Not while posts come together: holding would spread them over several groups. */
+function isHeld([first, ...others]: readonly Entry[], commitCount: number): boolean {
+  return others.length === 0 && commitCount <= 1 && isAcknowledgementOfOne(first!.operation)
 }
 
 function setNodeTimer(delayMs: number, callback: () => void): () => void {
