@@ -2,7 +2,7 @@
  * Opens the store that DATABASE_URL names, and finds its secrets: with SQLite they are made at the first start and
  * kept beside its files, with PostgreSQL they are given, the same to every replica.
  */
-import { existsSync } from 'node:fs'
+import { existsSync, statSync } from 'node:fs'
 import { basename } from 'node:path'
 import type { Settings } from '../settings.ts'
 import { BadSettings } from '../errors.ts'
@@ -48,11 +48,18 @@ export function adminTokenFile({ database }: Settings): string {
 }
 
 export async function findMasterKeys(settings: Settings): Promise<MasterKeys> {
-  const { MASTER_KEY, MASTER_KEY_PREVIOUS } = settings
+  const { MASTER_KEY, MASTER_KEY_PREVIOUS, database } = settings
+  // Otherwise a key would be missed beside it, or SQLite would call it an I/O error.
+  if (database.kind === 'sqlite' && isFolder(database.path))
+    throw new BadSettings(`DATABASE_URL: ${database.path} is a folder; name a file in it.`)
   const current =
     MASTER_KEY === undefined ? await findMasterKeyFile(settings) : parseMasterKey('MASTER_KEY', MASTER_KEY)
   if (MASTER_KEY_PREVIOUS === undefined) return { current }
   return { current, previous: parseMasterKey('MASTER_KEY_PREVIOUS', MASTER_KEY_PREVIOUS) }
+}
+
+function isFolder(path: string): boolean {
+  return existsSync(path) && statSync(path).isDirectory()
 }
 
 /** A key is made for a new store only: that of an old one cannot be replaced. */

@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto'
 import { existsSync, readdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import t from 'tap'
@@ -26,4 +27,15 @@ t.test('a new store gets one', async (t) => {
   const { current } = await findMasterKeys(readSettings({ DATABASE_URL: `sqlite:${path}` }))
   t.equal(current.byteLength, 32)
   t.ok(existsSync(join(path, '..', 'relay.master-key')))
+})
+
+t.test('a folder in place of the file is named as such, and nothing is made beside it', async (t) => {
+  const folder = t.testdir({ data: {} })
+  const DATABASE_URL = `sqlite:${join(folder, 'data')}`
+  for (const secrets of [{}, { MASTER_KEY: randomBytes(32).toString('base64') }])
+    await t.rejects(findMasterKeys(readSettings({ DATABASE_URL, ...secrets })), {
+      code: 'BAD_SETTINGS',
+      message: /data is a folder; name a file in it/,
+    })
+  t.strictSame(readdirSync(folder), ['data'])
 })
