@@ -661,7 +661,7 @@ t.test('reseal says what it did; wrong tokens and wrong addresses are reported',
   t.match(await relay('settings', { environment: { ADMIN_URL: '' } }), { code: 0 }, 'which asks no relay')
 })
 
-t.test('a purge that only counts speaks of no replay while it goes on', async (t) => {
+t.test('a purge that only counts speaks of no replay on its way', async (t) => {
   let calls = 0
   const ADMIN_URL = await listen(t, (response) =>
     response.end(JSON.stringify({ replayed: 5, too_old: 1, next_cursor: ++calls === 1 ? '9' : null })),
