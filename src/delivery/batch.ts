@@ -91,8 +91,8 @@ export const ATTEMPTS_TOGETHER = 3
 
 /** From then on it is not called together with events that have not failed so often. What failed before its replay begins anew. */
 export function failedOften({ attempts, history }: Slice): boolean {
-  const isNew = history.slice(-ATTEMPTS_TOGETHER).some(({ reason }) => reason === 'replayed')
-  return attempts >= ATTEMPTS_TOGETHER && !isNew
+  if (attempts < ATTEMPTS_TOGETHER) return false
+  return !history.slice(-ATTEMPTS_TOGETHER).some(({ reason }) => reason === 'replayed')
 }
 
 /** Counts a failed call. */
