@@ -17,7 +17,7 @@ void t.test('SIGTERM ends a relay whose log has lost its reader a moment ago', a
   const relay = await startWithLog(t, writer)
   relay.signal('SIGTERM')
   let log = ''
-  while (!log.includes('"shutting down"')) {
+  while (!log.includes('"shutting down"') && !relay.hasEnded()) {
     await delay(5)
     log += readWhatIsThere(reader)
   }

@@ -10,6 +10,8 @@ import { ACCOUNT, RESERVED_BYTES } from '../support/constants.ts'
 
 const MAIN = fileURLToPath(new URL('../../src/main.ts', import.meta.url))
 const { O_RDWR, O_WRONLY, O_NONBLOCK } = constants
+/** Of its own: on the usual address another process may take a port that was found free, and answer instead. */
+const HOST = '127.0.0.8'
 /** It ends in a second; one that does not end is what this is about. */
 const END_MS = 20_000
 
@@ -28,6 +30,8 @@ export async function startWithLog(t: Test, log: number) {
     env: {
       PATH: process.env['PATH'],
       NODE_COMPILE_CACHE: process.env['NODE_COMPILE_CACHE'],
+      HOST,
+      ADMIN_HOST: HOST,
       PORT: String(port),
       ADMIN_PORT: String(adminPort),
       METRICS_OPEN: 'true',
@@ -39,13 +43,18 @@ export async function startWithLog(t: Test, log: number) {
   })
   closeSync(log)
   const exited = once(relay, 'exit')
+  const hasEnded = () => relay.exitCode !== null || relay.signalCode !== null
   t.teardown(() => relay.kill('SIGKILL'))
-  while (!(await isAnswering(`http://127.0.0.1:${port}/livez`))) await delay(20)
+  while (!(await isAnswering(`http://${HOST}:${port}/livez`))) {
+    if (hasEnded()) throw new Error('The relay did not start.')
+    await delay(20)
+  }
   return {
     /** Has no key, and a line in the log. */
-    post: () => fetch(`http://127.0.0.1:${port}/v5/ad_accounts/${ACCOUNT}/events`, { method: 'POST' }),
-    metrics: async () => (await fetch(`http://127.0.0.1:${adminPort}/metrics`)).text(),
+    post: () => fetch(`http://${HOST}:${port}/v5/ad_accounts/${ACCOUNT}/events`, { method: 'POST' }),
+    metrics: async () => (await fetch(`http://${HOST}:${adminPort}/metrics`)).text(),
     signal: (name: NodeJS.Signals) => relay.kill(name),
+    hasEnded,
     ended: () => Promise.race([exited, delay(END_MS, 'it still runs', { ref: false })]),
   }
 }
