@@ -21,6 +21,27 @@ t.test('a batch leaves at once, with the token, and its decisions come back', as
   ])
 })
 
+t.test('events of an answer that the relay cannot conclude are sent again, not lost', async (t) => {
+  const { post, calls, acknowledged, clock, lines } = setStage(t)
+  const outcomes = post(1, ['a'])
+  await runDue()
+  const results = [undefined as never]
+  const answered = {
+    kind: 'answered',
+    status: 200,
+    code: undefined,
+    message: '',
+    retryAfter: undefined,
+  } as const
+  await calls[0]?.answer({ ...answered, results, processedCount: undefined })
+  t.match(lines.at(-1), { phrase: 'a call could not be concluded', code: 'TypeError' })
+  t.strictSame(acknowledged, [])
+  await clock.advance(500)
+  t.strictSame(calls[1]?.ids, ['a'])
+  await calls[1]?.deliver()
+  t.match(await outcomes, [{ status: 'delivered' }])
+})
+
 t.test('the bytes of events are freed once all of their call have an outcome', async (t) => {
   const { clock, delivery, calls } = setStage(t)
   const leased = batch(clock, 1, ['a', 'b'])

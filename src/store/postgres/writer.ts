@@ -68,7 +68,7 @@ const OF_EVERY_POST: ReadonlySet<OperationKind> = new Set([
 ])
 
 /** This process was declared dead, or the server has lost what this process committed last. */
-class OwnerDead extends Error {}
+class StampRefused extends Error {}
 
 /** Runs one group at a time. Never rejects. */
 export function createWriter(options: WriterOptions): BatcherOptions['run'] {
@@ -117,8 +117,8 @@ export function createWriter(options: WriterOptions): BatcherOptions['run'] {
         return await transact(operations, ownerId)
       } catch (error) {
         if (conflicts >= CONFLICTS_BORNE) throw error
-        if (!(error instanceof OwnerDead || isConflict(error))) throw error
         if (isConflict(error)) continue
+        if (!(error instanceof StampRefused)) throw error
         // Over this pool: on an old primary, which lacks commits as well, the wait for its standby ends sooner.
         const found = await owner.registerAgain(ownerId, { by: pool, committed: committedBy(ownerId) })
         if (found === 'commits_lost') report({ problem: 'commits_lost' })
@@ -184,7 +184,7 @@ async function stamp(
     [ownerId, commitNumber, packArray('boolean', Array<boolean>(count).fill(true), (one) => one), before],
     true,
   )
-  if (rows[0] === undefined) throw new OwnerDead()
+  if (rows[0] === undefined) throw new StampRefused()
   return rows[0].ids
 }
 
