@@ -40,7 +40,8 @@ export function createCallHandler(options: CallOptions): HandleCall {
 
   /** Pinterest has more than one thread: here, small calls go between the steps of large ones, each in a turn of the loop. */
   function turnOf(bytes: Buffer | 'too_large'): Promise<void> | undefined {
-    return bytes.length < LARGE_BYTES ? undefined : (lastTurn = lastTurn.then(() => nextTurn()))
+    const isLarge = Buffer.isBuffer(bytes) && bytes.byteLength >= LARGE_BYTES
+    return !isLarge ? undefined : (lastTurn = lastTurn.then(() => nextTurn()))
   }
 
   return async (request, response, adAccountId, query) => {
