@@ -6,7 +6,8 @@
  * Errors name the setting or the file, never the value.
  */
 import { randomBytes } from 'node:crypto'
-import { link, mkdir, open, readFile, stat, unlink, writeFile } from 'node:fs/promises'
+import { existsSync, mkdirSync } from 'node:fs'
+import { link, open, readFile, stat, unlink, writeFile } from 'node:fs/promises'
 import { platform } from 'node:os'
 import { basename, dirname, join } from 'node:path'
 import { BadSettings, codeOf } from '../errors.ts'
@@ -62,7 +63,7 @@ async function placeSecretFile(path: string, text: string): Promise<void> {
   const folder = dirname(path)
   const temporary = join(folder, `.${basename(path)}.${randomBytes(6).toString('hex')}`)
   try {
-    await mkdir(folder, { recursive: true })
+    makeFolder(folder)
     await writeFile(temporary, `${text}\n`, { flag: 'wx', mode: 0o600, flush: true })
     // A link, not a rename: it fails where another start was faster, instead of replacing that start's secret.
     await link(temporary, path).catch((error: unknown) => {
@@ -74,5 +75,17 @@ async function placeSecretFile(path: string, text: string): Promise<void> {
   } catch (error) {
     await unlink(temporary).catch(() => undefined)
     throw new BadSettings(`${path} cannot be made (${codeOf(error)}).`, { cause: error })
+  }
+}
+
+/** With those above it. Node's own `recursive` never ends below /proc, where nothing can be made. */
+export function makeFolder(folder: string): void {
+  if (existsSync(folder)) return
+  makeFolder(dirname(folder))
+  try {
+    mkdirSync(folder, { mode: 0o700 })
+  } catch (error) {
+    // Another start was faster.
+    if (codeOf(error) !== 'EEXIST') throw error
   }
 }

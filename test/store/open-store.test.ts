@@ -39,3 +39,11 @@ t.test('a folder in place of the file is named as such, and nothing is made besi
     })
   t.strictSame(readdirSync(folder), ['data'])
 })
+
+t.test('a place where no folder can be made is named, and does not hang the start', async (t) => {
+  const settings = readSettings({ DATABASE_URL: 'sqlite:/proc/pinrelay/data/relay.db' })
+  await t.rejects(findMasterKeys(settings), {
+    code: 'BAD_SETTINGS',
+    message: /^\/proc\/pinrelay\/data\/relay\.master-key cannot be made/,
+  })
+})

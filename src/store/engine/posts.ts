@@ -133,16 +133,17 @@ export function createPosts(options: PostsOptions) {
       const { isTest, filteredCount, invalidCount } = prepared
       // A wrong clock must not make an event invalid: the sender retries the post.
       if (!post.isClockTrusted && prepared.judged.some(isInvalidForItsAge)) throw new ClockInDoubt()
+      // Before the commit: a batch of which the front does not learn stays leased, and is not sent until a restart.
+      const described = describe(prepared.judged)
       const receipt = await commit(post, prepared)
-      const judged = warnOfSharedIds(recentCustomers, prepared, receipt)
+      const warned = warnOfSharedIds(recentCustomers, prepared, receipt)
       return {
         ...receipt,
         isTest,
-        eventCount: judged.length,
+        eventCount: prepared.judged.length,
         filteredCount,
         invalidCount,
-        remarks: remarksOf(judged),
-        tallies: tallyEvents(judged),
+        ...(warned === undefined ? described : describe(warned)),
         prepareMs,
       }
     },
@@ -190,24 +191,26 @@ type PreparedPost = ReturnType<typeof prepare> extends Generator<void, infer Res
 
 const NOTHING_COMMITTED: Receipt = { batch: undefined, duplicates: [], pendingDuplicates: 0 }
 
-/** Test events are never duplicates. */
+/** All events, those that share their id with another customer's warned of it; undefined where none does. */
 function warnOfSharedIds(
   recentCustomers: RecentCustomers,
   { isTest, judged, valid, keys }: PreparedPost,
   { duplicates }: Receipt,
-): readonly JudgedEvent[] {
-  if (isTest) return judged
+): readonly JudgedEvent[] | undefined {
+  // Test events are never duplicates.
+  if (isTest) return undefined
   let repeated = 0
   for (const [index, { customer }] of valid.entries()) {
     if (index === duplicates[repeated]) repeated += 1
     else recentCustomers.note(keys[index]!, customer)
   }
-  if (duplicates.length === 0) return judged
+  if (duplicates.length === 0) return undefined
   const shared = new Set<JudgedEvent>(
     duplicates
       .filter((index) => recentCustomers.isOfAnother(keys[index]!, valid[index]!.customer))
       .map((index) => valid[index]!),
   )
+  if (shared.size === 0) return undefined
   const warning = { path: 'event_id', code: 'event_id_shared' } as const
   return judged.map((event) =>
     shared.has(event) ? { ...event, warnings: [...event.warnings, warning] } : event,
@@ -216,6 +219,10 @@ function warnOfSharedIds(
 
 function isInvalidForItsAge(event: JudgedEvent): boolean {
   return event.status === 'invalid' && isForItsAge(event.reason)
+}
+
+function describe(judged: readonly JudgedEvent[]) {
+  return { remarks: remarksOf(judged), tallies: tallyEvents(judged) }
 }
 
 function remarksOf(judged: readonly JudgedEvent[]): EventRemark[] {

@@ -6,17 +6,18 @@
  * The master key stays out of the folder unless the request asks for it.
  */
 import { once } from 'node:events'
-import { mkdir, open, readdir, rm, writeFile } from 'node:fs/promises'
-import { dirname, isAbsolute, join } from 'node:path'
+import { open, readdir, rm, writeFile } from 'node:fs/promises'
+import { isAbsolute, join } from 'node:path'
 import { backup, type DatabaseSync } from 'node:sqlite'
 import { setImmediate } from 'node:timers/promises'
 import { Worker } from 'node:worker_threads'
 import { BackupRefused, StoreUnavailable, codeOf } from '../../errors.ts'
 import type { BackupReport, BackupRequest } from '../engine/operations.ts'
+import { makeFolder } from '../../vault/master-key.ts'
 import { PAGE_BYTES, readPragma } from './connection.ts'
 import { freeBytes } from './reserved-space.ts'
 
-/** In this order. A folder without the last of them was not finished. */
+/** In this order, the master key between them. A folder without the last of them was not finished. */
 export const BACKUP_FILES = { queue: 'queue.db', vault: 'vault.db' } as const
 export const BACKUP_KEY_FILE = 'master-key'
 
@@ -60,22 +61,28 @@ async function makeBackup(
   { folder, withMasterKey }: BackupRequest,
   signal: AbortSignal,
 ): Promise<BackupReport> {
+  const files: { file: string; bytes: number }[] = []
+  const add = async (db: DatabaseSync, file: string) =>
+    files.push({ file, bytes: await copy(db, join(folder, file), signal) })
   try {
     await prepareFolder(folder, sizeOf(queueDb) + sizeOf(vaultDb) + SPARE_BYTES)
-    const files = [
-      { file: BACKUP_FILES.queue, bytes: await copy(queueDb, join(folder, BACKUP_FILES.queue), signal) },
-      { file: BACKUP_FILES.vault, bytes: await copy(vaultDb, join(folder, BACKUP_FILES.vault), signal) },
-    ]
+    await add(queueDb, BACKUP_FILES.queue)
     if (withMasterKey) {
       const text = `${Buffer.from(masterKey).toString('base64url')}\n`
       await writeFile(join(folder, BACKUP_KEY_FILE), text, { flag: 'wx', mode: 0o600, flush: true })
     }
+    await add(vaultDb, BACKUP_FILES.vault)
     await using entry = await open(folder, 'r')
     await entry.sync()
     return { files }
   } catch (error) {
-    if (signal.aborted) throw new BackupRefused('The relay is shutting down; there is no backup.')
     if (error instanceof BackupRefused) throw error
+    // Of what was made before.
+    const whole = files.map(({ file }) => file)
+    for (const name of whole.length > 0 ? [...whole, BACKUP_KEY_FILE] : []) {
+      await rm(join(folder, name), { force: true })
+    }
+    if (signal.aborted) throw new BackupRefused('The relay is shutting down; there is no backup.')
     throw new BackupRefused(`${folder} cannot be written (${codeOf(error)}); there is no backup.`)
   }
 }
@@ -83,25 +90,12 @@ async function makeBackup(
 async function prepareFolder(folder: string, neededBytes: number): Promise<void> {
   if (!isAbsolute(folder))
     throw new BackupRefused('The folder must be an absolute path, as the relay sees it.')
-  await makeFolder(folder)
+  makeFolder(folder)
   if ((await readdir(folder)).length > 0) throw new BackupRefused(`${folder} is not empty.`)
   if (freeBytes(folder) < neededBytes) {
     throw new BackupRefused(
       `${folder} has no room: a backup takes ${Math.ceil(neededBytes / 1024 ** 2)} MiB.`,
     )
-  }
-}
-
-/** With those above it. Node's own `recursive` never ends below /proc, where nothing can be made. */
-async function makeFolder(folder: string): Promise<void> {
-  const make = async () => mkdir(folder, { mode: 0o700 })
-  try {
-    await make()
-  } catch (error) {
-    if (codeOf(error) === 'EEXIST') return
-    if (codeOf(error) !== 'ENOENT') throw error
-    await makeFolder(dirname(folder))
-    await make()
   }
 }
 

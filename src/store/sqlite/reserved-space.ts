@@ -6,8 +6,9 @@
  * again.
  */
 import { randomBytes } from 'node:crypto'
-import { closeSync, mkdirSync, openSync, statfsSync, statSync, truncateSync, writeSync } from 'node:fs'
+import { closeSync, openSync, statfsSync, statSync, truncateSync, writeSync } from 'node:fs'
 import { dirname } from 'node:path'
+import { makeFolder } from '../../vault/master-key.ts'
 
 export type ReservedSpace = ReturnType<typeof createReservedSpace>
 
@@ -21,7 +22,7 @@ const START_BYTES = 256 * 1024
 
 /** Makes the folder. `reservedBytes`: less on a small disk. */
 export function createReservedSpace(path: string, reservedBytes: number) {
-  mkdirSync(dirname(path), { recursive: true, mode: 0o700 })
+  makeFolder(dirname(path))
   const { blocks, bsize } = statfsSync(dirname(path))
   const sizeBytes = Math.min(reservedBytes, Math.floor(blocks * bsize * DISK_SHARE))
   let isThere = sizeOf(path) >= sizeBytes

@@ -3,9 +3,10 @@
  * beside the store before they get its names: the queue first, since a queue without its vault stops a start, while a vault
  * without its queue would start with an empty one.
  */
-import { constants, copyFileSync, existsSync, mkdirSync, renameSync, rmSync } from 'node:fs'
+import { constants, copyFileSync, existsSync, renameSync, rmSync } from 'node:fs'
 import { dirname, join, resolve } from 'node:path'
 import { BackupRefused } from '../../errors.ts'
+import { makeFolder } from '../../vault/master-key.ts'
 import { createSealer, type MasterKeys, type Sealer } from '../../vault/seal.ts'
 import { BACKUP_FILES } from './backup.ts'
 import { inspectFile, type Schema } from './connection.ts'
@@ -28,12 +29,14 @@ export function restoreBackup(folder: string, databasePath: string, masterKeys: 
   ].map((file) => ({ ...file, trial: `${file.to}.restoring` }))
   for (const { from, to } of files) {
     if (!existsSync(from)) throw new BackupRefused(`${folder} holds no whole backup: ${from} is missing.`)
-    if (existsSync(to)) throw new BackupRefused(`There is a store already: move ${to} away first.`)
+    // SQLite would take another file's WAL for this one's.
+    for (const there of [to, `${to}-wal`])
+      if (existsSync(there)) throw new BackupRefused(`There is a store already: move ${there} away first.`)
   }
   const [queue, vault] = files as [(typeof files)[0], (typeof files)[0]]
   const sealer = createSealer(masterKeys)
   try {
-    mkdirSync(dirname(queuePath), { recursive: true, mode: 0o700 })
+    makeFolder(dirname(queuePath))
     for (const { from, trial } of files) copyFileSync(from, trial, constants.COPYFILE_FICLONE)
     if (!isSound(vault.trial, VAULT_SCHEMA, sealer)) throw new BackupRefused(`${vault.from} is damaged.`)
     const isQueueDamaged = !isSound(queue.trial, QUEUE_SCHEMA, sealer)

@@ -204,6 +204,19 @@ t.test('a post whose sender left is not begun; one that is under way is finished
   t.equal(committed.length, 1)
 })
 
+t.test(
+  'nothing that is wrong with an event makes a post fail whose batch is committed already',
+  async (t) => {
+    const { take, committed } = setUp()
+    committed.push = (batch) => {
+      // Whoever reads it now fails: the batch would stay leased, and nobody would send it.
+      for (const event of batch.events) Object.assign(event, { warnings: undefined })
+      return Array.prototype.push.call(committed, batch)
+    }
+    t.match(await take([PLAIN]), { eventCount: 1, tallies: [{ events: 1 }] })
+  },
+)
+
 t.test('a duplicate of another customer is reported as one', async (t) => {
   const { take } = setUp()
   const of = (em: string) => ({ ...PLAIN, user_data: { em } })

@@ -134,6 +134,8 @@ t.test('a place where no file can be made stops the start with one clear line', 
   const deadLetter = join(ground.folder, 'dead_letter')
   writeFileSync(deadLetter, 'not a folder')
   await t.rejects(ground.open({ path: join(deadLetter, 'relay.db') }), CANNOT_WRITE)
+  // Where Node's recursive mkdir never ends.
+  await t.rejects(ground.open({ path: '/proc/pinrelay/relay.db' }), CANNOT_WRITE)
   mkdirSync(ground.vaultPath)
   const untouched = remember(t, ground.folder)
   await t.rejects(ground.open(), CANNOT_WRITE)
