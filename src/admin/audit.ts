@@ -3,9 +3,10 @@
  * Never a body: only which route, which account or key, and how it ended.
  */
 import type { FastifyInstance, FastifyRequest } from 'fastify'
-import { Type, type Static } from '../type.ts'
+import { Type, type Static, type TSchema } from '../type.ts'
 import { codeOf } from '../errors.ts'
-import { EventId, NextCursor, Cursor, PageLimit, readPage } from './answers.ts'
+import type { AuditEntry } from '../store/core/audit.ts'
+import { answerOf, EventId, NextCursor, Cursor, PageLimit, readPage, type RecordOf } from './answers.ts'
 import type { AdminOptions, AdminRoutes } from './options.ts'
 
 const Query = Type.Closed({
@@ -21,7 +22,9 @@ const Query = Type.Closed({
 const Entry = Type.Closed({
   id: Type.Integer(),
   at: Type.Time,
-  action: Type.String({ description: 'A route, `replay`, `purge`, `erase` or `erased`.' }),
+  action: Type.String({
+    description: 'A route; `replay`, `purge` or `erase`; with the counts `replayed`, `purged` or `erased`.',
+  }),
   details: Type.Record(Type.String(), Type.Unknown()),
 })
 
@@ -41,6 +44,26 @@ export const auditRoutes: AdminRoutes = async (app, { store }) => {
     )
     return { entries: page, nextCursor }
   })
+}
+
+const DONE = { replay: 'replayed', purge: 'purged', erase: 'erased' }
+
+/** Two entries, since a change without one would be worse than one without its change. The second has the counts. */
+export async function auditRun<Schema extends TSchema>(
+  { store, clock }: Pick<AdminOptions, 'store' | 'clock'>,
+  action: keyof typeof DONE,
+  details: AuditEntry['details'],
+  schema: Schema,
+  run: () => Promise<RecordOf<Static<Schema>>>,
+) {
+  await store.addAudit({ atMs: clock.wallMs(), action, details })
+  const counts = await run()
+  const numbers = Object.entries(answerOf(schema, counts) as object).filter(
+    ([, value]) => typeof value === 'number',
+  )
+  const counted = { ...details, ...Object.fromEntries(numbers) }
+  await store.addAudit({ atMs: clock.wallMs(), action: DONE[action], details: counted })
+  return counts
 }
 
 /** Must be called before the routes are registered. */

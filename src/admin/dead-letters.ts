@@ -17,6 +17,7 @@ import {
   PageLimit,
   readPage,
 } from './answers.ts'
+import { auditRun } from './audit.ts'
 import type { AdminRoutes } from './options.ts'
 
 const DeadLetterStatus = Type.Enum(['rejected', 'expired'] satisfies DeadStatus[])
@@ -99,7 +100,7 @@ const Replayed = Type.Closed({
 const Purged = Type.Closed({ purged: Type.Count, next_cursor: NextCursor })
 export type DeadLettersAnswer = Static<typeof Listed>
 
-/** Each step writes its own audit entry, in the transaction of what it does. */
+/** See `auditRun`. */
 const config = { isAudited: false }
 
 /** Messages are Pinterest's own texts, of any number: those of further groups are counted together, by reason. */
@@ -161,62 +162,61 @@ export const deadLetterRoutes: AdminRoutes = async (app, options) => {
   }
   app.post('/dead-letters/replay', { config, schema: replaying }, async (request) => {
     const filter = readFilter(request.body)
-    return run(request.body, { replayed: 0, duplicates: 0, tooOld: 0 }, async (step) => {
-      if (request.body.dry_run === true) {
+    const none = { replayed: 0, duplicates: 0, tooOld: 0 }
+    if (request.body.dry_run === true) {
+      return run(request.body, none, async (step) => {
         const found = await store.deadLetters({ ...filter, ...step })
         const tooOld = found.filter(isTooOld).length
         const beforeId = found.length < step.limit ? undefined : found.at(-1)?.id
         return { replayed: found.length - tooOld, duplicates: 0, tooOld, beforeId }
-      }
-      const times = { oldestEventTimeS: oldestEventTimeS(), nowMs: clock.wallMs() }
-      const done = await store.replay({ ...filter, ...step, ...times })
-      for (const queue of done.queues) delivery.wake(queue)
-      return done
-    })
+      })
+    }
+    return auditRun(options, 'replay', askedOf(request.body), Replayed, () =>
+      run(request.body, none, async (step) => {
+        const times = { oldestEventTimeS: oldestEventTimeS(), nowMs: clock.wallMs() }
+        const done = await store.replay({ ...filter, ...step, ...times })
+        for (const queue of done.queues) delivery.wake(queue)
+        return done
+      }),
+    )
   })
 
   const purging = { summary: 'Delete dead letters for good', body: Body, response: { 200: Purged } }
   app.post('/dead-letters/purge', { config, schema: purging }, async (request) => {
     const filter = readFilter(request.body)
-    return run(request.body, { purged: 0 }, (step) =>
-      store.purge({ ...filter, ...step, nowMs: clock.wallMs() }),
+    return auditRun(options, 'purge', askedOf(request.body), Purged, () =>
+      run(request.body, { purged: 0 }, (step) => store.purge({ ...filter, ...step })),
     )
   })
-}
-
-interface StepRequest {
-  readonly limit: number
-  readonly beforeId?: number
-  readonly auditId?: number
-}
-
-interface StepEnd {
-  /** Undefined where nothing was changed. */
-  readonly auditId?: number | undefined
-  readonly beforeId: number | undefined
 }
 
 /** Takes steps until nothing is left or the request's share is done; adds up what they counted. */
 async function run<Name extends string>(
   { cursor, limit = DEFAULT_RUN_DEAD_LETTERS }: Static<typeof Body>,
   none: Readonly<Record<Name, number>>,
-  takeStep: (step: StepRequest) => Promise<Readonly<Record<NoInfer<Name>, number>> & StepEnd>,
+  takeStep: (step: {
+    readonly limit: number
+    readonly beforeId?: number
+  }) => Promise<Readonly<Record<NoInfer<Name>, number>> & { readonly beforeId: number | undefined }>,
 ) {
   const counts: Record<Name, number> = { ...none }
   let left = limit
-  let at: Omit<StepRequest, 'limit'> = idOfCursor(cursor)
+  let at = idOfCursor(cursor)
   for (let steps = 0; left > 0 && steps < RUN_STEPS; steps++) {
     const done = await takeStep({ ...at, limit: Math.min(left, STEP_DEAD_LETTERS) })
     for (const name of Object.keys(none) as Name[]) {
       counts[name] += done[name]
       left -= done[name]
     }
-    const { auditId, beforeId } = done
+    const { beforeId } = done
     if (beforeId === undefined) return { ...counts, nextCursor: undefined }
-    at = { ...(auditId !== undefined && { auditId }), beforeId }
+    at = { beforeId }
   }
   return { ...counts, nextCursor: at.beforeId?.toString() }
 }
+
+/** For the audit, with the names of this port. */
+const askedOf = ({ ids, filter }: Static<typeof Body>) => ({ ids, ...filter })
 
 /** An empty filter must be explicit: a forgotten body must not purge everything. */
 function readFilter({ ids, filter }: Static<typeof Body>): DeadLetterFilter {

@@ -9,6 +9,7 @@ import { WARNINGS, type WarningCode } from '../events/reasons.ts'
 import { isCursor, isWanted } from '../store/core/trail-search.ts'
 import { OUTCOMES, type TrailEvent, type TrailFilter, type TrailStore } from '../store/trail.ts'
 import { describeQueue, QueueView } from './account-view.ts'
+import { auditRun } from './audit.ts'
 import {
   AdAccountId,
   answerOf,
@@ -151,16 +152,10 @@ export const eventRoutes: AdminRoutes = async (app, options) => {
     const ids = request.body
     if (ids.event_id === undefined && ids.order_id === undefined)
       throw new InvalidRequest('event_id, order_id: one of them is required.')
-    const nowMs = clock.wallMs()
-    // First: an erasure without an entry would be worse than an entry without an erasure.
-    await store.addAudit({ atMs: nowMs, action: 'erase', details: ids })
-    const erased = await store.erase({ ...camelOf(ids), nowMs })
+    const erased = await auditRun(options, 'erase', ids, Erased, () =>
+      store.erase({ ...camelOf(ids), nowMs: clock.wallMs() }),
+    )
     metrics.countEvents(ids.ad_account_id ?? 'other', 'filtered', erased.queued)
-    await store.addAudit({
-      atMs: clock.wallMs(),
-      action: 'erased',
-      details: { ...ids, ...answerOf(Erased, erased) },
-    })
     return erased
   })
 }

@@ -185,19 +185,13 @@ export interface DeadLetterQuery extends DeadLetterFilter {
   readonly beforeId?: number
 }
 
-export interface PurgeRequest extends DeadLetterQuery {
-  /** The audit entry that the step belongs to; undefined for the first step, which makes it. */
-  readonly auditId?: number
+export interface ReplayRequest extends DeadLetterQuery {
+  /** Live events from before are left where they are: they would die again. Seconds since the epoch. */
+  readonly oldestEventTimeS: number
   readonly nowMs: number
 }
 
-export interface ReplayRequest extends PurgeRequest {
-  /** Live events from before are left where they are: they would die again. Seconds since the epoch. */
-  readonly oldestEventTimeS: number
-}
-
 export interface ReplayStep {
-  readonly auditId: number
   readonly replayed: number
   /** Gone: the same event was posted again meanwhile. */
   readonly duplicates: number
@@ -209,7 +203,6 @@ export interface ReplayStep {
 }
 
 export interface PurgeStep {
-  readonly auditId: number
   readonly purged: number
   readonly beforeId: number | undefined
 }
@@ -282,7 +275,7 @@ export interface Store extends TrailStore {
   /** Queues dead letters again, each as a batch with its event id, sent last. The totals count it as queued (or duplicate). */
   replay(request: ReplayRequest): Promise<ReplayStep>
   /** Deletes dead letters. The totals keep counting them as what they were. */
-  purge(request: PurgeRequest): Promise<PurgeStep>
+  purge(request: DeadLetterQuery): Promise<PurgeStep>
   /** Makes dead letters, as `too_old`, of waiting live events; answers how many, and 0 when none is left. */
   expire(request: ExpireRequest): Promise<number>
   /** Deletes the oldest: what is too old, and what passes its part of the store. Dead letters keep counting as what they were. */

@@ -68,31 +68,34 @@ t.test('what only reads, or was refused, is not audited', async (t) => {
   t.strictSame((await trail(stand)).entries, before)
 })
 
-t.test('a replay and a purge are one entry each, with their filter and counts', async (t) => {
-  const stand = await enter(t)
-  const { account } = stand
-  stand.sandbox.faults.set([{ kind: 'failEvents' }])
-  for (let post = 0; post < 3; post++) {
-    await stand.post({ data: Array.from({ length: 150 }, () => rawEvent()) }, { query: '?test=true' })
-  }
-  stand.sandbox.faults.clear()
-  await stand.admin('POST', '/dead-letters/replay', {
-    filter: { ad_account_id: account, test: true },
-    limit: 440,
-  })
-  await stand.admin('POST', '/dead-letters/purge', { filter: {} })
-  const { entries } = await trail(stand, '?limit=2')
-  t.strictSame(
-    entries.map(({ action, details }) => [action, details]),
-    [
-      ['purge', { filter: {}, purged: 10 }],
+t.test(
+  'a replay and a purge are two entries each, however many steps they take, the second with the counts',
+  async (t) => {
+    const stand = await enter(t)
+    const { account } = stand
+    stand.sandbox.faults.set([{ kind: 'failEvents' }])
+    for (let post = 0; post < 3; post++) {
+      await stand.post({ data: Array.from({ length: 150 }, () => rawEvent()) }, { query: '?test=true' })
+    }
+    stand.sandbox.faults.clear()
+    await stand.admin('POST', '/dead-letters/replay', {
+      filter: { ad_account_id: account, test: true },
+      limit: 440,
+    })
+    await stand.admin('POST', '/dead-letters/purge', { filter: {} })
+    const { entries } = await trail(stand, '?limit=4')
+    const asked = { ad_account_id: account, test: true }
+    t.strictSame(
+      entries.map(({ action, details }) => [action, details]),
       [
-        'replay',
-        { filter: { ad_account_id: account, test: true }, replayed: 440, duplicates: 0, too_old: 0 },
+        ['purged', { purged: 10 }],
+        ['purge', {}],
+        ['replayed', { ...asked, replayed: 440, duplicates: 0, too_old: 0 }],
+        ['replay', asked],
       ],
-    ],
-  )
-})
+    )
+  },
+)
 
 t.test('the trail is read page by page', async (t) => {
   const stand = await setUp(t)

@@ -221,7 +221,8 @@ t.test('erasing takes what waits and what died, is audited, and leaves the total
   await admin('POST', '/dead-letters/purge', { filter: { order_id: 'o-1' } })
   t.match((await admin('GET', '/audit?id=o-1')).body, {
     entries: [
-      { action: 'purge', details: { filter: { order_id: hidden } } },
+      { action: 'purged', details: { order_id: hidden, purged: 0 } },
+      { action: 'purge', details: { order_id: hidden } },
       { action: 'erased', details: { order_id: hidden, dead_letters: 1 } },
       { action: 'erase' },
     ],

@@ -1,16 +1,12 @@
-/**
- * What operators did, as the audit trail has it. A run over dead letters has one entry: its first step makes it, the later
- * ones, which know its id, add their counts to it. In the step's transaction, so that nothing is done that is not in the trail.
- */
+/** What operators did, as the audit trail has it. */
 import type { Sealer } from '../../vault/seal.ts'
-import type { DeadLetterFilter, PurgeRequest } from '../store.ts'
 import { query, type Steps } from './sql.ts'
 
 /** Something that an operator did. */
 export interface AuditEntry {
   readonly id: number
   readonly atMs: number
-  /** A stable word: `replay`, `purge`, or the route of another request that changed something. */
+  /** A stable word: `replay`, `purge`, `erase`, or the route of another request that changed something. */
   readonly action: string
   /** What it was done to, and how many of them: ids, filters and counts. Never a token, a key or an event's content. */
   readonly details: Readonly<Record<string, unknown>>
@@ -35,42 +31,6 @@ export function* addAudit({ atMs, action, details }: Omit<AuditEntry, 'id'>): St
     [atMs, action, JSON.stringify(details)],
   )
   return row!.id
-}
-
-/** One step of a run over dead letters; answers the id of the run's entry. */
-export function* countInAudit(
-  sealer: Sealer,
-  action: 'replay' | 'purge',
-  request: PurgeRequest,
-  counts: Readonly<Record<string, number>>,
-): Steps<number> {
-  const { auditId, nowMs } = request
-  const [before] = yield* query<AuditRow>('SELECT details FROM audit WHERE id = $1 FOR UPDATE', [
-    auditId ?? 0,
-  ])
-  if (auditId === undefined || before === undefined) {
-    const filter = hideIds(sealer, auditedFilter(request))
-    return yield* addAudit({ atMs: nowMs, action, details: { filter, ...counts } })
-  }
-  const details = JSON.parse(before.details) as AuditEntry['details']
-  const sums = Object.entries(counts).map(([name, count]) => [name, Number(details[name]) + count] as const)
-  const summed = { ...details, ...Object.fromEntries(sums) }
-  yield* query('UPDATE audit SET details = $1 WHERE id = $2', [JSON.stringify(summed), auditId])
-  return auditId
-}
-
-/** With the admin port's names, and nothing else of the query. */
-function auditedFilter({ ids, ...filter }: DeadLetterFilter): AuditEntry['details'] {
-  return {
-    ids,
-    ad_account_id: filter.adAccountId,
-    test: filter.isTest,
-    status: filter.status,
-    reason: filter.reason,
-    event_name: filter.eventName,
-    event_id: filter.eventId,
-    order_id: filter.orderId,
-  }
 }
 
 /** The ids that operators ask by may be a customer's number or name: who knows one finds the entry, nobody finds the id. */

@@ -9,12 +9,10 @@ import type {
   DeadLetter,
   DeadLetterFilter,
   DeadLetterQuery,
-  PurgeRequest,
   PurgeStep,
   ReplayRequest,
   ReplayStep,
 } from '../store.ts'
-import { countInAudit } from './audit.ts'
 import { batchOfStored, commitAll, type GivenBatch } from './commit.ts'
 import {
   type DeadLetterRow,
@@ -119,7 +117,7 @@ function showDeadLetter(row: DeadLetterRow, sealer: Sealer): DeadLetter {
 }
 
 /**
- * In one transaction the dead letter is deleted, its batch added, and both are counted and audited. Its event is not
+ * In one transaction the dead letter is deleted, its batch added, and both are counted. Its event is not
  * queued where it was posted again meanwhile: then its key cannot be claimed.
  */
 export function* replay(tx: Transaction, request: ReplayRequest): Steps<ReplayStep> {
@@ -140,8 +138,7 @@ export function* replay(tx: Transaction, request: ReplayRequest): Steps<ReplaySt
   const queues = uniqueQueues(queued)
   const counts = { replayed: queued.length, duplicates: raised.length - queued.length }
   const tooOld = rows.filter(isOld).length
-  const auditId = yield* countInAudit(tx.sealer, 'replay', request, { ...counts, too_old: tooOld })
-  return { auditId, ...counts, tooOld, queues, beforeId }
+  return { ...counts, tooOld, queues, beforeId }
 }
 
 /** Undefined where no key opens it: it is left where it is. */
@@ -164,11 +161,10 @@ function raise({ sealer, report }: Transaction, row: DeadLetterRow, nowMs: numbe
 }
 
 /** One step of deleting dead letters, including those that no key opens. */
-export function* purge(tx: Transaction, request: PurgeRequest): Steps<PurgeStep> {
+export function* purge(tx: Transaction, request: DeadLetterQuery): Steps<PurgeStep> {
   const { rows, beforeId } = yield* findDeadLetters(tx.sealer, request, 'FOR UPDATE')
   yield* removeDeadLetters(tx, rows)
-  const auditId = yield* countInAudit(tx.sealer, 'purge', request, { purged: rows.length })
-  return { auditId, purged: rows.length, beforeId }
+  return { purged: rows.length, beforeId }
 }
 
 export function* removeDeadLetters(tx: Transaction, rows: readonly DeadLetterRow[]): Steps<void> {

@@ -133,7 +133,7 @@ t.test('bytes stay right where replicas trim, purge, replay and erase at once', 
         store.trim({ table: 'dead_letters', beforeMs: NOW_MS + round, limit: 30 }),
         store.trim({ table: 'trail', beforeMs: 0, limit: 30 }),
       ]),
-      one.purge({ limit: 10, nowMs: NOW_MS }),
+      one.purge({ limit: 10 }),
       two.replay({ limit: 10, nowMs: NOW_MS, oldestEventTimeS: 0 }),
       two.erase({ eventId: `true-${round}-30`, nowMs: NOW_MS }),
       one.trim({ table: 'dead_letters', beforeMs: NOW_MS + round, limit: 30 }),
@@ -151,7 +151,7 @@ t.test('what was purged in the same transaction need not be deleted for room', a
   await store.acknowledge([{ batchId, delivered: [], dead, acknowledgedAtMs: NOW_MS }])
   const [newest] = await store.deadLetters({ limit: 1 })
   const [, step] = await Promise.all([
-    store.purge({ ids: [newest!.id], limit: 1, nowMs: NOW_MS }),
+    store.purge({ ids: [newest!.id], limit: 1 }),
     store.trim({ table: 'dead_letters', beforeMs: 0, limit: 9 }),
   ])
   t.same(step, { tooOld: 0, overPart: 0 })

@@ -165,6 +165,29 @@ t.test('one at a time, into an absolute and empty folder, and ended by a close',
   t.strictSame(readdirSync(join(folder, 'backup')), [], 'nothing is left of it')
 })
 
+t.test('of a backup whose vault cannot be copied nothing is left, the master key least of all', async (t) => {
+  const folder = makeFolder(t)
+  const [queue, vault] = ['queue', 'vault'].map((name) => new DatabaseSync(join(folder, name)))
+  t.teardown(() => queue!.close())
+  const backup = join(folder, 'backup')
+  // It closes when its copy begins.
+  Object.defineProperty(vault, 'location', { value: () => {} })
+  const prepare = vault!.prepare.bind(vault)
+  vault!.prepare = (sql) => {
+    const statement = prepare(sql)
+    const get = statement.get.bind(statement)
+    statement.get = () => {
+      const row = get()
+      vault!.close()
+      return row
+    }
+    return statement
+  }
+  const backups = createBackups(() => queue, vault!, masterKeys.current)
+  await t.rejects(backups.make({ folder: backup, withMasterKey: true }), { code: 'BACKUP_REFUSED' })
+  t.strictSame(readdirSync(backup), [])
+})
+
 t.test('a disk without room for the copy is left as it is', async (t) => {
   const disk = mountSmallDisk(t, '12m')
   if (disk === undefined) return
