@@ -42,6 +42,7 @@ export type TrailWriter = ReturnType<typeof createTrailWriter>
 /** Gathers what one transaction says, or several; nothing more where the trail is off. */
 export function createTrailWriter(isOn: boolean, wallMs: () => number) {
   let rows = new Map<number, Entries>()
+  let size = 0
   const touched = new Set<number>()
 
   function rowOf(batchId: number): Entries {
@@ -57,11 +58,14 @@ export function createTrailWriter(isOn: boolean, wallMs: () => number) {
     touched,
     /** `duplicates`: positions among the prepared events, ascending. */
     post(batchId: number, post: PostOfTrail, duplicates: readonly number[]): void {
-      if (isOn) addPost(rowOf(batchId), placeOf(batchId), post, duplicates, wallMs())
+      if (!isOn) return
+      addPost(rowOf(batchId), placeOf(batchId), post, duplicates, wallMs())
+      size += post.events.length
     },
     outcome({ batchId, acknowledgedAtMs: atMs, call, failures = [], delivered, dead }: TrailOutcome): void {
       if (!isOn || (delivered !== 'rest' && delivered.length + dead.length === 0)) return
       const { outcomes } = rowOf(batchId)
+      size += 1
       const place = placeOf(batchId)
       const [callId, startedAtMs] = call === undefined ? [0 as const, 0] : [call.id, call.startedAtMs]
       const last = outcomes.at(-1)
@@ -82,27 +86,14 @@ export function createTrailWriter(isOn: boolean, wallMs: () => number) {
     },
     /** What was added since it was opened, and what it was opened with. */
     rows: () => Array.from(rows, ([bucket, row]) => toRow(bucket, row)),
-    /** Takes out the rows that have posts. */
-    takePosts(): NewTrailRow[] {
-      const taken = [...rows].filter(([, { posts }]) => posts.length > 0)
-      for (const [bucket] of taken) rows.delete(bucket)
-      return taken.map(([bucket, row]) => toRow(bucket, row))
-    },
-    /** How many events and outcomes these rows have. */
-    size: () => {
-      let size = 0
-      for (const { posts, outcomes } of rows.values())
-        size = posts.reduce(
-          (sum, [, , , , events]) => sum + events.length / EVENT_SIZE,
-          size + outcomes.length,
-        )
-      return size
-    },
+    /** How many events and outcomes were added since it was opened. */
+    size: () => size,
     /** The same rows, for `open`. */
     text: () => (rows.size === 0 ? '' : JSON.stringify([...rows])),
     /** Begins anew, with these rows or none. */
     open(text = ''): void {
       rows = new Map(text === '' ? [] : (JSON.parse(text) as [number, Entries][]))
+      size = 0
     },
   }
 }

@@ -1,6 +1,6 @@
 /**
- * Small transactions gather the event trail in the totals' row of the trail, whose page they write anyway. What is too large goes
- * to its table: posts first. Outcomes stay while they are few, since those of older buckets would each write a page more.
+ * Small transactions gather the event trail in the totals' row of the trail, whose page they write anyway, until it is large enough for
+ * its table.
  */
 import { COUNTERS } from '../core/totals.ts'
 import { TRAIL_KEYS } from '../core/tables.ts'
@@ -53,22 +53,15 @@ export function createOpenTrail(
     yield* set('')
   }
 
-  /** False where it is too large. */
-  function* stayOpen(): Steps<boolean> {
-    const fresh = trail.size() > OPEN_EVENTS ? undefined : trail.text()
-    if (fresh === undefined || fresh.length > OPEN_LENGTH) return false
-    yield* set(fresh)
-    return true
-  }
-
   return {
     /** Before rows are deleted. */
     close,
     /** At the end of a transaction. */
     *write(): Steps<void> {
-      if (trail.touched.size === 0 || (yield* stayOpen())) return
-      yield* insertRows(trail.takePosts())
-      if (!(yield* stayOpen())) yield* close()
+      if (trail.touched.size === 0) return
+      const fresh = trail.size() > OPEN_EVENTS ? undefined : trail.text()
+      if (fresh === undefined || fresh.length > OPEN_LENGTH) yield* close()
+      else yield* set(fresh)
     },
     /** Of a transaction. */
     begin(): void {

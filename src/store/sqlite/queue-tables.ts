@@ -81,16 +81,12 @@ export function createQueueTables(options: QueueTablesOptions) {
 function createLeases(undo: (() => void)[]): Leases {
   const held = new Set<number>()
 
-  function set(batchId: number, isHeld: boolean): void {
-    if (isHeld) held.add(batchId)
-    else held.delete(batchId)
-  }
+  const toggle = (batchId: number) => void (held.delete(batchId) || held.add(batchId))
 
   function change(batchId: number, isHeld: boolean): void {
-    const wasHeld = held.has(batchId)
-    if (wasHeld === isHeld) return
-    undo.push(() => set(batchId, wasHeld))
-    set(batchId, isHeld)
+    if (held.has(batchId) === isHeld) return
+    undo.push(() => toggle(batchId))
+    toggle(batchId)
   }
 
   return {

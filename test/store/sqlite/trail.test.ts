@@ -2,9 +2,8 @@
 import { DatabaseSync } from 'node:sqlite'
 import t from 'tap'
 import { TRAIL_KEYS } from '../../../src/store/core/tables.ts'
-import { BUCKET_BATCHES } from '../../../src/store/core/trail.ts'
 import type { Store } from '../../../src/store/store.ts'
-import { LIVE, makeBatch, makePost, NOW_MS } from '../batches.ts'
+import { LIVE, makePost, NOW_MS } from '../batches.ts'
 import { layGround } from './ground.ts'
 
 const outcomesOf = async (store: Store) =>
@@ -113,29 +112,4 @@ t.test('rows of a bucket follow on one another, also those that are written late
       own.map(({ range, nth }) => [range, nth]),
       own.map((_, nth) => [bucket, nth]),
     )
-})
-
-t.test('few outcomes write no row of their own beside large posts, and are found all the same', async (t) => {
-  const ground = await layGround(t)
-  const { store, close } = await ground.open()
-  // Each post in a bucket of its own.
-  const batchIds: number[] = []
-  for (let post = 0; post < 5; post++) {
-    const ids = Array.from({ length: 13 }, (_, n) => `e-${post}-${n}`)
-    batchIds.push((await store.commit(makePost(ids))).batch!.batchId)
-    for (let n = 1; n < BUCKET_BATCHES; n++) await store.commit(makeBatch([`other-${post}-${n}`]))
-  }
-  for (const [post, batchId] of batchIds.entries()) {
-    await store.acknowledge([{ batchId, delivered: 'rest', dead: [], acknowledgedAtMs: NOW_MS }])
-    await store.commit(makePost(Array.from({ length: 13 }, (_, n) => `late-${post}-${n}`)))
-  }
-  const outcomes = await outcomesOf(store)
-  t.ok(Object.keys(outcomes).every((id) => outcomes[id] === (id.startsWith('e-') ? 'delivered' : 'queued')))
-  await close()
-  const db = new DatabaseSync(ground.path, { readOnly: true })
-  const { rows } = db.prepare('SELECT COUNT(*) AS rows FROM trail WHERE received_at_ms = 0').get() as {
-    rows: number
-  }
-  db.close()
-  t.equal(rows, 0, 'each has a post')
 })
