@@ -2,29 +2,38 @@
  * Renames a corrupt queue, with the time in its name and never over another file:
  * `relay.db.corrupt-20260115T120000Z` with its WAL, `…Z-wal`. Nothing in it is changed; `recover` reads it.
  */
-import { closeSync, existsSync, fsyncSync, openSync, readdirSync, renameSync } from 'node:fs'
+import { closeSync, existsSync, fsyncSync, openSync, readdirSync, renameSync, statSync } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
 
 const STAMP = String.raw`\.corrupt-\d{8}T\d{6}Z(-\d+)?`
 
-/** Returns the new path. May be called while the file is open. */
+/** Answers the new path. May be called while the file is open. `finishQuarantine` follows. */
 export function quarantine(queuePath: string, nowMs: number): string {
   const path = freePath(queuePath, nowMs)
   renameSync(queuePath, path)
   // Afterwards: the next start finds a WAL without its queue, but a queue without its WAL would pass as whole.
   if (existsSync(`${queuePath}-wal`)) renameSync(`${queuePath}-wal`, `${path}-wal`)
-  syncPath(dirname(queuePath))
   return path
 }
 
-/** Before the queue is opened: a process that died between the two renames left a WAL without its queue. */
-export function finishQuarantine(queuePath: string): void {
+/**
+ * Before a queue is begun: answers what was quarantined before it, undefined where nothing was. A process that died meanwhile did not
+ * say so, and may have left the WAL, which SQLite would delete.
+ */
+export function finishQuarantine(queuePath: string, nowMs: number): string | undefined {
+  if (existsSync(queuePath)) return undefined
   const wal = `${queuePath}-wal`
-  if (existsSync(queuePath) || !existsSync(wal)) return
-  const newest = listQuarantined(queuePath).at(-1)
-  if (newest === undefined || existsSync(`${newest}-wal`)) return
-  renameSync(wal, `${newest}-wal`)
+  let path = listQuarantined(queuePath).at(-1)
+  if (hasContent(wal)) {
+    if (path === undefined || existsSync(`${path}-wal`)) {
+      // Somebody deleted the queue alone: `recover` reads the WAL beside an empty one.
+      path = freePath(queuePath, nowMs)
+      closeSync(openSync(path, 'wx', 0o600))
+    }
+    renameSync(wal, `${path}-wal`)
+  }
   syncPath(dirname(queuePath))
+  return path
 }
 
 /** The path of a file that was quarantined, by its name alone; undefined for any other name. */
@@ -48,6 +57,10 @@ function freePath(queuePath: string, nowMs: number): string {
   let path = plain
   for (let count = 2; existsSync(path) || existsSync(`${path}-wal`); count++) path = `${plain}-${count}`
   return path
+}
+
+export function hasContent(path: string): boolean {
+  return (statSync(path, { throwIfNoEntry: false })?.size ?? 0) > 0
 }
 
 /** A file, or a folder after a name in it has changed. */

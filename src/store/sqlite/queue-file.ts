@@ -6,6 +6,7 @@
  * Only a file's content counts as damage: no wrong key, missing permission, newer schema, other process or full disk. A file
  * without a vault of ours beside it is not moved.
  */
+import { existsSync } from 'node:fs'
 import { StoreCannotOpen } from '../../errors.ts'
 import type { Sealer } from '../../vault/seal.ts'
 import { addKeyChecks } from '../core/reseal.ts'
@@ -51,6 +52,7 @@ export function openQueueFile(options: QueueFileOptions, found: ReturnType<typeo
   /** A late acknowledgement of the old file's batch must not hit a new one. */
   let lastBatchId = 0
   let quarantinedAtMs = -Infinity
+  let reported: string | undefined
   let current: ReturnType<typeof open> | undefined
 
   /** Renamed while it is open: closing deletes a WAL that still has its name. */
@@ -59,13 +61,15 @@ export function openQueueFile(options: QueueFileOptions, found: ReturnType<typeo
     // First, so that it is done once, whatever fails below.
     current = undefined
     if (damaged !== undefined) lastBatchId = damaged.tables.nextBatchId()
-    const newPath = quarantine(path, Date.now())
+    quarantine(path, Date.now())
     quarantinedAtMs = performance.now()
-    onProblem({ problem: 'queue_quarantined', path: newPath })
     if (damaged !== undefined) closeQuietly(damaged.tables.db)
   }
 
   function open(onDamage = () => {}): { readonly tables: QueueTables; readonly run: RunOperations } {
+    const aside = finishQuarantine(path, Date.now())
+    if (aside !== undefined && aside !== reported) onProblem({ problem: 'queue_quarantined', path: aside })
+    reported = aside
     return openFile({ ...options, onDamage, schema: QUEUE_SCHEMA }, (db) => {
       const tables = createQueueTables({ ...options, lastBatchId, db })
       tables.run(addKeyChecks(options.sealer, ['queue']))
@@ -73,27 +77,21 @@ export function openQueueFile(options: QueueFileOptions, found: ReturnType<typeo
     })
   }
 
-  function openFresh() {
-    finishQuarantine(path)
-    return open()
-  }
-
   function start() {
     if (found === 'new') return open()
-    finishQuarantine(path)
-    if (found === 'corrupt' || isWalDamaged(`${path}-wal`)) replace()
+    if (found === 'corrupt' || (existsSync(path) && isWalDamaged(`${path}-wal`))) replace()
     try {
       return open(replace)
     } catch (error) {
       if (!isDamage(error)) throw error
-      return openFresh()
+      return open()
     }
   }
 
   function run(operations: readonly Operation[]): Outcomes {
     for (;;) {
       try {
-        current ??= openFresh()
+        current ??= open()
         return current.run(operations)
       } catch (error) {
         if (!isDamage(error) || performance.now() - quarantinedAtMs < PAUSE_MS)

@@ -12,7 +12,7 @@ import { BACKUP_FILES } from './backup.ts'
 import { inspectFile, type Schema } from './connection.ts'
 import { isDamage } from './failures.ts'
 import { vaultBeside } from '../paths.ts'
-import { syncPath } from './quarantine.ts'
+import { hasContent, syncPath } from './quarantine.ts'
 import { QUEUE_SCHEMA, VAULT_SCHEMA } from './schema.ts'
 
 export interface Restored {
@@ -30,8 +30,8 @@ export function restoreBackup(folder: string, databasePath: string, masterKeys: 
   for (const { from, to } of files) {
     if (!existsSync(from)) throw new BackupRefused(`${folder} holds no whole backup: ${from} is missing.`)
     // SQLite would take another file's WAL for this one's.
-    for (const there of [to, `${to}-wal`])
-      if (existsSync(there)) throw new BackupRefused(`There is a store already: move ${there} away first.`)
+    const there = existsSync(to) ? to : hasContent(`${to}-wal`) ? `${to}-wal` : undefined
+    if (there !== undefined) throw new BackupRefused(`There is a store already: move ${there} away first.`)
   }
   const [queue, vault] = files as [(typeof files)[0], (typeof files)[0]]
   const sealer = createSealer(masterKeys)

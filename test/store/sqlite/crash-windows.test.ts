@@ -14,7 +14,7 @@ import { restoreBackup } from '../../../src/store/sqlite/restore-backup.ts'
 import { openSqlite, type OpenedStore } from '../../support/stores.ts'
 import { askAll, LIVE, makeBatch, TEST } from '../batches.ts'
 import { copyStore, makePattern, OTHER } from './damaged.ts'
-import { asidesBeside, openDamaged, overwrite } from './flipped.ts'
+import { asidesBeside, openDamaged, overwrite, type Opened } from './flipped.ts'
 import { makeFolder, RESERVED_BYTES } from './ground.ts'
 
 const root = makeFolder(t)
@@ -79,13 +79,19 @@ async function idsIn({ store }: OpenedStore): Promise<string[]> {
 }
 
 /** Opens the store of an image and brings back what was quarantined: each event is there once. */
-async function assertWhole(t: Test, image: string, expected: readonly string[], name: string): Promise<void> {
+async function assertWhole(
+  t: Test,
+  image: string,
+  expected: readonly string[],
+  name: string,
+): Promise<Opened> {
   const path = join(image, 'relay.db')
   const opened = await openDamaged(t, { masterKeys }, path)
   for (const file of asidesBeside(path).filter((one) => !one.endsWith('-wal') && !one.includes('recovering')))
     t.match(await opened.recover(basename(file)), { unreadable: 0 }, name)
   t.strictSame(await idsIn(opened), expected, name)
   await opened.close()
+  return opened
 }
 
 /** Much of it is in the WAL. SQLite cannot read the first page of the file. */
@@ -204,5 +210,19 @@ t.test('a WAL that is left of another store is not taken for that of the restore
       code: 'BACKUP_REFUSED',
       message: /move .*-wal away first/,
     })
+  }
+})
+
+t.test('a WAL whose queue is gone is kept: recover brings back what is in it, and says so', async (t) => {
+  for (const isBroken of [false, true]) {
+    const path = isBroken ? makeBroken('gone-broken') : copyStore(pattern.killed, join(root, 'gone'))
+    fs.rmSync(path)
+    const opened = await openDamaged(t, { masterKeys }, path)
+    t.ok((await opened.store.commit(makeBatch(['after']))).batch)
+    const [aside] = opened.asides()
+    t.equal(opened.asides().length, 1)
+    t.ok((await opened.recover(basename(aside!)))!.events > 0)
+    await opened.close()
+    t.strictSame((await openDamaged(t, { masterKeys }, path)).asides(), [], 'and once')
   }
 })
