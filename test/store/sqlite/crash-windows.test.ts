@@ -7,6 +7,7 @@ import { randomBytes } from 'node:crypto'
 import fs, { existsSync, mkdirSync, readdirSync } from 'node:fs'
 import fsPromises from 'node:fs/promises'
 import { syncBuiltinESMExports } from 'node:module'
+import { tmpdir } from 'node:os'
 import { basename, join } from 'node:path'
 import t, { type Test } from 'tap'
 import { splitEvents } from '../../../src/store/payload.ts'
@@ -15,9 +16,10 @@ import { openSqlite, type OpenedStore } from '../../support/stores.ts'
 import { askAll, LIVE, makeBatch, TEST } from '../batches.ts'
 import { copyStore, makePattern, OTHER } from './damaged.ts'
 import { asidesBeside, openDamaged, overwrite, type Opened } from './flipped.ts'
-import { makeFolder, RESERVED_BYTES } from './ground.ts'
+import { RESERVED_BYTES } from './ground.ts'
 
-const root = makeFolder(t)
+const root = fs.mkdtempSync(join(tmpdir(), 'pinrelay-windows-'))
+t.teardown(() => fs.rmSync(root, { recursive: true, force: true }))
 const pattern = await makePattern(root, 60)
 const { masterKeys } = pattern
 const PENDING = [...pattern.pending.values()].flat().toSorted()
@@ -129,7 +131,8 @@ t.test(
 )
 
 t.test('a backup that is cut short is refused, or is whole', async (t) => {
-  const folder = makeFolder(t)
+  const folder = join(root, 'store-1')
+  mkdirSync(folder)
   const opened = await openSqlite({
     path: copyStore(pattern.closed, folder),
     masterKeys,
@@ -157,7 +160,8 @@ t.test('a backup that is cut short is refused, or is whole', async (t) => {
 })
 
 t.test('a restore that is cut short stops the start, or is whole; it can be repeated', async (t) => {
-  const folder = makeFolder(t)
+  const folder = join(root, 'store-2')
+  mkdirSync(folder)
   const opened = await openSqlite({
     path: copyStore(pattern.closed, folder),
     masterKeys,
@@ -192,7 +196,8 @@ t.test('a restore that is cut short stops the start, or is whole; it can be repe
 })
 
 t.test('a WAL that is left of another store is not taken for that of the restored one', async (t) => {
-  const folder = makeFolder(t)
+  const folder = join(root, 'store-3')
+  mkdirSync(folder)
   const opened = await openSqlite({
     path: join(folder, 'relay.db'),
     masterKeys,
