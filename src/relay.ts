@@ -268,10 +268,7 @@ function reportMetrics(base: Base, { readiness, delivery }: Sending, { streams }
   metrics.collect('accountOverShare', () =>
     Array.from(readiness.overShare(), (adAccountId) => [{ ad_account_id: adAccountId }, 1]),
   )
-  metrics.collect('replicas', async () => {
-    if (shared === undefined) return 1
-    return (await shared.replicas().catch(() => [])).length
-  })
+  metrics.collect('replicas', () => (shared === undefined ? 1 : shared.replicas().catch(() => 0)))
   reportTokens(base)
   reportStore(metrics, base.takeSnapshot)
   reportVolume(metrics, streams)

@@ -59,6 +59,6 @@ export interface Shared {
   putBreaker(queue: QueueKey, breaker: SharedBreaker): Promise<void>
   /** Those that are open now. */
   breakers(): Promise<readonly { readonly queue: QueueKey; readonly breaker: SharedBreaker }[]>
-  /** The names of those that are alive, oldest first. */
-  replicas(): Promise<readonly string[]>
+  /** How many are alive. */
+  replicas(): Promise<number>
 }

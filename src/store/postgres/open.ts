@@ -52,7 +52,8 @@ export async function openPostgres(
   options: StoreOptions,
   otherwise: Partial<Timing> = {},
 ): Promise<OpenedStore> {
-  const { masterKeys, signal, hasTrail, wallMs, storeLimitBytes: limitBytes, onGroup, onChange } = options
+  const { masterKeys, signal, hasTrail, wallMs, storeLimitBytes: limitBytes } = options
+  const { onGroup, onChange, onProblem } = options
   const timing = { ...TIMING, ...otherwise }
   const hosts = createHosts(parseDatabaseUrl(url))
   const connection: ConnectionOptions = { hosts, applicationName: timing.name, signal }
@@ -83,7 +84,7 @@ export async function openPostgres(
     })
     const { keyId } = sealer
     const onLost = () => onChange({ kind: 'leases_lost' })
-    return registerOwner({ ...timing, pool: vital, keyId, onFailure: writes.failed, onLost })
+    return registerOwner({ ...timing, pool: vital, keyId, onFailure: writes.failed, onLost, onProblem })
   }
   const owner = await explainOpening(() => atSomeHost(hosts, begin))
   parts.defer(() => owner.close().catch(() => undefined))

@@ -10,15 +10,29 @@
  * counts only as long as nobody else leases it. Its tokens stay counted until it is gone: a suspended process
  * may continue, and has them under its new number then. The counters of dead owners are merged into row 0. Who finds that
  * the server has lost its last commits takes a new number, too.
+ *
+ * Whoever comes to a server first passes over ids of batches that it may have lost: at its own start, and where the server has
+ * started since, as after a failover.
  */
 import { uniqueQueues, type QueueRow } from '../core/rows.ts'
+import type { StoreOptions } from '../engine/api.ts'
 import { ADD, COUNTERS } from '../core/totals.ts'
 import type { Pool, Queryable } from './connect.ts'
 import type { Timing } from './open.ts'
 import { run } from './run.ts'
 import { publish } from './transaction.ts'
 
-interface OwnerOptions extends Pick<Timing, 'name' | 'heartbeatMs' | 'leaseMs'> {
+/** A number of this process. */
+export interface Registration {
+  readonly id: number
+  /** When the server started whose lost ids were passed over. */
+  serverStart: number
+  /** The last transaction of the writer that was answered. */
+  committed: number
+}
+
+interface OwnerOptions
+  extends Pick<Timing, 'name' | 'heartbeatMs' | 'leaseMs'>, Pick<StoreOptions, 'onProblem'> {
   readonly pool: Pool
   readonly keyId: string
   /** Called with the reason of a failed heartbeat. */
@@ -36,15 +50,18 @@ const GONE_AFTER_S = 300
 /** "batch" in ASCII. */
 const BATCH_IDS_LOCK = 0x6261746368
 /**
- * After a failover to a standby that lacked the last commits their ids would be given again, and outcomes of what was lost be
- * taken for those of newer batches. More than any standby lags behind.
+ * A standby that lacked the last commits would give their ids again, and outcomes of what was lost would be taken for those of
+ * newer batches. More than any standby lags behind.
  */
 const LOST_IDS = 1e7
+/** As a number that a double holds. */
+export const SERVER_START = 'extract(epoch FROM pg_postmaster_start_time())::float8'
 
 export async function registerOwner(options: OwnerOptions) {
-  const { pool, heartbeatMs, leaseMs, onFailure, onLost } = options
-  const ids: number[] = []
-  let registering: ReturnType<typeof registerAgain> | undefined
+  const { pool, heartbeatMs, leaseMs, onFailure, onLost, onProblem } = options
+  let own = await pool.transact((client) => register(client, options))
+  const ids = [own.id]
+  let registering: Promise<void> | undefined
   let beating: Promise<void> | undefined
   /** Start of the heartbeats without a gap; monotonic. */
   let steadySinceMs = performance.now()
@@ -54,32 +71,30 @@ export async function registerOwner(options: OwnerOptions) {
   /**
    * Takes a new number. Once for each death: a second one would get no heartbeats, and its leases would be taken over. Where the old one is
    * alive without the last commit, the server has lost that: what is in memory is still to be sent, since the store may have lost it.
+   * `writing`: the writer's pool, which knows what was committed.
    */
-  async function registerAgain(
-    oldId: number,
-    { by, committed }: { readonly by: Pool; readonly committed?: number } = { by: pool },
-  ): Promise<'alive' | 'dead' | 'commits_lost'> {
-    if (isClosed || ids.at(-1) !== oldId) return 'alive'
-    registering ??= by
-      .transact((client) => registerInPlaceOf(client, oldId, committed, options))
-      .then((registered) => {
-        if (registered === undefined) return 'alive'
-        ids.push(registered.id)
-        if (registered.isAlive) return 'commits_lost'
-        onLost()
-        return 'dead'
+  async function registerAgain(old: Registration, writing?: Pool): Promise<void> {
+    if (isClosed || own !== old) return
+    registering ??= (writing ?? pool)
+      .transact((client) => renew(client, old, writing !== undefined, options))
+      .then(({ isAlive, ...renewed }) => {
+        if (renewed.id === old.id) return void (old.serverStart = renewed.serverStart)
+        own = renewed
+        ids.push(own.id)
+        if (isAlive) onProblem({ problem: 'commits_lost' })
+        else onLost()
       })
       .finally(() => (registering = undefined))
     return registering
   }
 
   async function beat(): Promise<void> {
-    const ownerId = ids.at(-1)!
+    const at = own
     const { rowCount } = await pool.query(
       'UPDATE owners SET heartbeat_at = clock_timestamp() WHERE owner_id = $1 AND dead_at IS NULL',
-      [ownerId],
+      [at.id],
     )
-    if (rowCount === 0) await registerAgain(ownerId)
+    if (rowCount === 0) await registerAgain(at)
     const nowMs = performance.now()
     if (nowMs - beatAtMs > leaseMs / 2) steadySinceMs = nowMs
     beatAtMs = nowMs
@@ -87,7 +102,6 @@ export async function registerOwner(options: OwnerOptions) {
     await takeOver(pool)
   }
 
-  ids.push(await pool.transact((client) => register(client, options)))
   await beat()
   const timer = setInterval(() => {
     beating ??= beat()
@@ -97,19 +111,22 @@ export async function registerOwner(options: OwnerOptions) {
   timer.unref()
 
   return {
+    get registration(): Registration {
+      return own
+    },
     get id(): number {
-      return ids.at(-1)!
+      return own.id
     },
     /** Every number this process had, this one included. */
     ids: ids as readonly number[],
     registerAgain,
-    replicas: async (): Promise<readonly string[]> => {
-      const { rows } = await pool.query<{ name: string }>(
-        `SELECT name FROM owners
-         WHERE dead_at IS NULL AND heartbeat_at > clock_timestamp() - $1 * interval '1 millisecond' ORDER BY owner_id`,
+    replicas: async (): Promise<number> => {
+      const { rows } = await pool.query<{ alive: number }>(
+        `SELECT COUNT(*) AS alive FROM owners
+         WHERE dead_at IS NULL AND heartbeat_at > clock_timestamp() - $1 * interval '1 millisecond'`,
         [leaseMs],
       )
-      return rows.map((row) => row.name)
+      return rows[0]!.alive
     },
     /** Its leased batches wait again. Its tokens are used up: no call is in flight any more. */
     async close(): Promise<void> {
@@ -118,7 +135,7 @@ export async function registerOwner(options: OwnerOptions) {
       await beating
       await pool.query(
         'UPDATE owners SET dead_at = clock_timestamp() WHERE owner_id = $1 AND dead_at IS NULL',
-        [ids.at(-1)],
+        [own.id],
       )
       await pool.query('DELETE FROM bucket_grants WHERE owner_id = ANY($1)', [ids])
       await takeOver(pool)
@@ -126,33 +143,42 @@ export async function registerOwner(options: OwnerOptions) {
   }
 }
 
-async function register(client: Queryable, { name, keyId }: OwnerOptions): Promise<number> {
+async function register(client: Queryable, { name, keyId }: OwnerOptions): Promise<Registration> {
+  const serverStart = await passLostIds(client)
   const { rows } = await client.query<{ owner_id: number }>(
     'INSERT INTO owners (name, key_id) VALUES ($1, $2) RETURNING owner_id',
     [name, keyId],
   )
-  return rows[0]!.owner_id
+  return { id: rows[0]!.owner_id, serverStart, committed: 0 }
 }
 
-/** Undefined where the old number is alive, with the last commit if it is known: another host answers than before. */
-async function registerInPlaceOf(
+/** Keeps the number where it is alive, with the last commit if that is asked: another host answers than before, or the server has started. */
+async function renew(
   client: Queryable,
-  oldId: number,
-  committed: number | undefined,
+  old: Registration,
+  isWriting: boolean,
   options: OwnerOptions,
-) {
+): Promise<Registration & { readonly isAlive: boolean }> {
   const { rows } = await client.query<{ commit_number: number }>(
     'SELECT commit_number FROM owners WHERE owner_id = $1 AND dead_at IS NULL',
-    [oldId],
+    [old.id],
   )
   const isAlive = rows.length > 0
-  if (isAlive && (committed === undefined || rows[0]!.commit_number === committed)) return undefined
+  if (isAlive && (!isWriting || rows[0]!.commit_number === old.committed))
+    return { ...old, serverStart: await passLostIds(client), isAlive }
+  const registered = await register(client, options)
+  await client.query('UPDATE bucket_grants SET owner_id = $1 WHERE owner_id = $2', [registered.id, old.id])
+  return { ...registered, isAlive }
+}
+
+/** Answers when the server started: a standby that is promoted did so at another time than its primary. */
+async function passLostIds(client: Queryable): Promise<number> {
   // Two at once could set it back.
   await client.query('SELECT pg_advisory_xact_lock($1)', [BATCH_IDS_LOCK])
-  await client.query(`SELECT setval('batch_ids', nextval('batch_ids') + ${LOST_IDS})`)
-  const id = await register(client, options)
-  await client.query('UPDATE bucket_grants SET owner_id = $1 WHERE owner_id = $2', [id, oldId])
-  return { id, isAlive }
+  const { rows } = await client.query<{ start: number }>(
+    `SELECT setval('batch_ids', nextval('batch_ids') + ${LOST_IDS}), ${SERVER_START} AS start`,
+  )
+  return rows[0]!.start
 }
 
 /**

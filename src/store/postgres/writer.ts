@@ -37,7 +37,7 @@ import { writeTotals } from '../core/totals.ts'
 import type { TrailTail } from '../core/trail-tail.ts'
 import type { TrailWriter } from '../core/trail.ts'
 import type { Transaction } from '../core/transaction.ts'
-import type { Owner } from './owner.ts'
+import { SERVER_START, type Owner, type Registration } from './owner.ts'
 import { run } from './run.ts'
 import { createTransaction, publish } from './transaction.ts'
 
@@ -51,7 +51,7 @@ export interface WriterOptions extends Pick<StoreOptions, 'storeLimitBytes' | 'o
 }
 
 interface Doubt {
-  readonly ownerId: number
+  readonly own: Registration
   readonly commitNumber: number
   readonly outcomes: Outcomes
   readonly error: unknown
@@ -67,7 +67,7 @@ const OF_EVERY_POST: ReadonlySet<OperationKind> = new Set([
   'countInvalid',
 ])
 
-/** This process was declared dead, or the server has lost what this process committed last. */
+/** This process was declared dead, the server has lost what this process committed last, or it has started since. */
 class StampRefused extends Error {}
 
 /** Runs one group at a time. Never rejects. */
@@ -76,35 +76,30 @@ export function createWriter(options: WriterOptions): BatcherOptions['run'] {
   const parts = { sealer, trail: trail.writer, dedupe: createDedupe(), limitBytes, report }
   let doubt: Doubt | undefined
   let commitNumber = 0
-  /** By the last answer. A new owner's is 0. */
-  let committed = { ownerId: 0, commitNumber: 0 }
   /** Of groups in doubt that were committed: what was done is not run again, whenever it is retried. */
   const known = new WeakMap<Operation, Outcome>()
 
-  const committedBy = (ownerId: number) => (committed.ownerId === ownerId ? committed.commitNumber : 0)
-
-  async function transact(operations: readonly Operation[], ownerId: number): Promise<Outcomes> {
+  async function transact(operations: readonly Operation[], own: Registration): Promise<Outcomes> {
     commitNumber += 1
     let outcomes: Outcomes | undefined
     async function work(client: Queryable): Promise<Outcomes> {
-      const numbers = [committedBy(ownerId), commitNumber] as const
-      const batchIds = await stamp(client, ownerId, numbers, idsFor(operations))
+      const batchIds = await stamp(client, own, commitNumber, idsFor(operations))
       trail.writer.open()
       trail.writer.touched.clear()
       const nextBatchId = () => batchIds.shift()!
-      const tx = createTransaction({ ...parts, nextBatchId }, { id: ownerId, ids: owner.ids }, commitNumber)
+      const tx = createTransaction({ ...parts, nextBatchId }, { id: own.id, ids: owner.ids }, commitNumber)
       const isKept = operations.every(({ kind }) => OF_EVERY_POST.has(kind))
-      return (outcomes = await run(client, perform(tx, ownerId, operations), isKept))
+      return (outcomes = await run(client, perform(tx, own.id, operations), isKept))
     }
     try {
       const done = await pool.transact(work)
-      committed = { ownerId, commitNumber }
+      own.committed = commitNumber
       trail.tail.note(trail.writer.touched)
       return done
     } catch (error) {
       if (error instanceof CommitInDoubt) report({ problem: 'commit_in_doubt' })
       if (isConnectionLost(error) && outcomes !== undefined) {
-        doubt = { ownerId, commitNumber, outcomes, error }
+        doubt = { own, commitNumber, outcomes, error }
       }
       throw error
     }
@@ -112,16 +107,15 @@ export function createWriter(options: WriterOptions): BatcherOptions['run'] {
 
   async function attempt(operations: readonly Operation[]): Promise<Outcomes> {
     for (let conflicts = 0; ; conflicts++) {
-      const ownerId = owner.id
+      const own = owner.registration
       try {
-        return await transact(operations, ownerId)
+        return await transact(operations, own)
       } catch (error) {
         if (conflicts >= CONFLICTS_BORNE) throw error
         if (isConflict(error)) continue
         if (!(error instanceof StampRefused)) throw error
         // Over this pool: on an old primary, which lacks commits as well, the wait for its standby ends sooner.
-        const found = await owner.registerAgain(ownerId, { by: pool, committed: committedBy(ownerId) })
-        if (found === 'commits_lost') report({ problem: 'commits_lost' })
+        await owner.registerAgain(own, pool)
       }
     }
   }
@@ -149,7 +143,7 @@ export function createWriter(options: WriterOptions): BatcherOptions['run'] {
       try {
         if (await pool.transact((client) => wasCommitted(client, inDoubt))) {
           for (const [operation, outcome] of inDoubt.outcomes) known.set(operation, outcome)
-          committed = inDoubt
+          inDoubt.own.committed = inDoubt.commitNumber
         }
         doubt = undefined
       } catch (error) {
@@ -174,14 +168,16 @@ function* perform(tx: Transaction, ownerId: number, operations: readonly Operati
  */
 async function stamp(
   client: Queryable,
-  ownerId: number,
-  [before, commitNumber]: readonly [number, number],
+  { id, committed, serverStart }: Registration,
+  commitNumber: number,
   count: number,
 ): Promise<number[]> {
+  const places = packArray('boolean', Array<boolean>(count).fill(true), (one) => one)
   const { rows } = await client.query<{ ids: number[] }>(
-    `UPDATE owners SET commit_number = $2, heartbeat_at = clock_timestamp() WHERE owner_id = $1 AND dead_at IS NULL AND commit_number = $4
+    `UPDATE owners SET commit_number = $2, heartbeat_at = clock_timestamp()
+     WHERE owner_id = $1 AND dead_at IS NULL AND commit_number = $4 AND ${SERVER_START} = $5
      RETURNING ARRAY(SELECT nextval('batch_ids')::float8 FROM unnest($3::boolean[])) AS ids`,
-    [ownerId, commitNumber, packArray('boolean', Array<boolean>(count).fill(true), (one) => one), before],
+    [id, commitNumber, places, committed, serverStart],
     true,
   )
   if (rows[0] === undefined) throw new StampRefused()
@@ -199,16 +195,16 @@ function idsFor(operations: readonly Operation[]): number {
  * Resolves a doubt: batches that were committed without an answer wait, leased by nobody. The commit of this waits for the
  * standby, too: once confirmed, the commits before it are on the standby.
  */
-async function wasCommitted(client: Queryable, { ownerId, commitNumber }: Doubt): Promise<boolean> {
+async function wasCommitted(client: Queryable, { own, commitNumber }: Doubt): Promise<boolean> {
   const { rows } = await client.query<{ commit_number: number }>(
     'SELECT commit_number FROM owners WHERE owner_id = $1 FOR UPDATE',
-    [ownerId],
+    [own.id],
   )
   if (rows[0]?.commit_number !== commitNumber) return false
   const freed = await client.query<QueueRow>(
     `UPDATE batches SET owner_id = NULL, lease_number = NULL WHERE owner_id = $1 AND lease_number = $2
      RETURNING ad_account_id, is_test`,
-    [ownerId, commitNumber],
+    [own.id, commitNumber],
   )
   await run(client, publish(null, { kind: 'queues', queues: uniqueQueues(freed.rows) }))
   return true

@@ -29,7 +29,7 @@ t.test('replicas that start at the same time make the tables once', async (t) =>
   const ground = await layGround(t, server)
   await ground.ask('DROP SCHEMA IF EXISTS pinrelay CASCADE')
   const opened = await Promise.all([ground.open(), ground.open(), ground.open(), ground.open()])
-  t.equal((await opened[0].shared.replicas()).length, 4)
+  t.equal(await opened[0].shared.replicas(), 4)
 })
 
 t.test('a process that is paused while it opens the database opens it all the same', async (t) => {
@@ -114,7 +114,7 @@ t.test('a dead replica loses its batches, and what it says too late changes noth
   await other.close()
   const patient = await ground.open(STILL)
   t.match(await patient.store.lease(askAll()), [{ batchId }])
-  t.notOk((await patient.shared.replicas()).includes('stalled'))
+  t.same(await ground.ask("SELECT 1 FROM pinrelay.owners WHERE name = 'stalled' AND dead_at IS NULL"), [])
   await stalled.store.acknowledge([{ batchId, delivered: [], dead: [makeDead(0)], acknowledgedAtMs: NOW_MS }])
   await stalled.store.acknowledge(whole(batchId))
   await stalled.store.release([{ batchId, attempts: 9, history: [] }])
@@ -237,7 +237,7 @@ t.test('heartbeats keep a replica alive, and takeovers continue while it runs', 
   )
   t.match(await watching.store.lease(askAll()), [{ batchId }])
   // On a slow machine its own heartbeats may be late at times.
-  await until(async () => (await watching.shared.replicas()).join() === 'watching')
+  await until(async () => (await watching.shared.replicas()) === 1)
 })
 
 t.test('the totals of the dead are kept', async (t) => {
@@ -353,7 +353,8 @@ t.test('the database starts again, and the store continues by itself', async (t)
   )
   await server.start()
   await acknowledged
-  t.ok((await store.commit(makeBatch(['b']))).batch?.batchId)
+  const after = (await store.commit(makeBatch(['b']))).batch!
+  t.ok(after.batchId > batchId + 1e6, 'ids that a server may have lost are passed over')
   t.match(await store.totals({}), { received: 2, delivered: 1, queued: 1 })
 })
 
