@@ -12,55 +12,44 @@ const STALE_MS = 1000
  * How much of the room an account may take: core/capacity.ts.
  */
 export function createCapacityCheck(pool: Pick<Pool, 'query'>, limitBytes: number) {
-  let measuredAtMs = -Infinity
-  let measuring: Promise<void> | undefined
+  let countedAtMs = -Infinity
+  let counting: Promise<void> | undefined
   let queuedBytes = 0
   /** Queued bytes of each account that has some. */
   let queuedOf = new Map<string, number>()
-  /** Of each count under way: what was admitted since it began, by account. */
-  const admittedDuring = new Set<Map<string, number>>()
+  /** By account, since the last count began. */
+  let admitted = new Map<string, number>()
   const capacity = createCapacity((part) => part * limitBytes - queuedBytes)
 
-  async function measure(): Promise<void> {
-    const admitted = new Map<string, number>()
-    admittedDuring.add(admitted)
-    try {
-      const { rows } = await pool.query<{ ad_account_id: string; bytes: number }>(
-        `SELECT ad_account_id, SUM(bytes)::bigint AS bytes FROM totals
-         GROUP BY ad_account_id HAVING SUM(bytes) > 0`,
-      )
-      queuedOf = new Map(rows.map((row) => [row.ad_account_id, row.bytes]))
-      queuedBytes = rows.reduce((sum, { bytes }) => sum + bytes, 0)
-      for (const [adAccountId, bytes] of admitted) {
-        add(queuedOf, adAccountId, bytes)
-        queuedBytes += bytes
-      }
-      capacity.refresh()
-      measuredAtMs = performance.now()
-    } finally {
-      admittedDuring.delete(admitted)
-    }
+  async function countNow(): Promise<void> {
+    admitted = new Map()
+    const { rows } = await pool.query<{ ad_account_id: string; bytes: number }>(
+      `SELECT ad_account_id, SUM(bytes)::bigint AS bytes FROM totals
+       GROUP BY ad_account_id HAVING SUM(bytes) > 0`,
+    )
+    queuedOf = new Map(rows.map((row) => [row.ad_account_id, row.bytes]))
+    for (const [adAccountId, bytes] of admitted) add(queuedOf, adAccountId, bytes)
+    queuedBytes = [...queuedOf.values()].reduce((sum, bytes) => sum + bytes, 0)
+    capacity.refresh()
+    countedAtMs = performance.now()
   }
 
-  function measureIfStale(): void {
-    if (limitBytes === Infinity || performance.now() - measuredAtMs < STALE_MS) return
-    // While the database is away the commit itself fails.
-    measuring ??= measure()
-      .catch(() => undefined)
-      .finally(() => (measuring = undefined))
-  }
+  /** One at a time. */
+  const count = () => (counting ??= countNow().finally(() => (counting = undefined)))
 
   return {
     /** By the last count and what was admitted since, so that no post waits for a query. */
     admits(adAccountId: string, bytes: number): boolean {
-      measureIfStale()
+      // While the database is away the commit itself fails.
+      if (limitBytes !== Infinity && performance.now() - countedAtMs >= STALE_MS)
+        count().catch(() => undefined)
       const ownBytes = queuedOf.get(adAccountId) ?? 0
       if (!capacity.admits(bytes, ownBytes)) return false
-      for (const sums of [queuedOf, ...admittedDuring]) add(sums, adAccountId, bytes)
+      for (const sums of [queuedOf, admitted]) add(sums, adAccountId, bytes)
       return true
     },
     async state() {
-      await measure()
+      await count()
       const over = [...queuedOf].filter(([, bytes]) => bytes > capacity.share())
       return { isFull: capacity.isFull, overShare: over.map(([adAccountId]) => adAccountId) }
     },
