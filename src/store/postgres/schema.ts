@@ -5,7 +5,7 @@
  *               `commit_number` is the last transaction of its writer, which shows whether a COMMIT without an answer was done
  * dedupe        live events that were delivered or are queued, by 16 bytes of SHA-256: as a `uuid` they are compared at once, and
  *               not as bytes of any length
- * vault_version is raised with each change of the documents
+ * vault_version is another number after each change of the documents
  * buckets       levels in 1/60,000 of a token, and since when the server runs that wrote them; `bucket_grants`: tokens handed out, neither
  *               used nor given back
  * feed          what changed, for the other replicas; rows of the last minutes only

@@ -3,6 +3,7 @@
  * them, which ends with the transaction, whatever happens to this process. The version shows whether another replica
  * changed something since they were read.
  */
+import { randomInt } from 'node:crypto'
 import type { VaultDocument, VaultStore } from '../../vault/vault-store.ts'
 import type { Pool } from './connect.ts'
 import type { Owner } from './owner.ts'
@@ -11,6 +12,8 @@ import { publish } from './transaction.ts'
 
 /** "vault" in ASCII. */
 const VAULT_LOCK = 0x7661756c74
+/** Of \`randomInt\`. */
+const MOST = 2 ** 48 - 1
 const READ_ALL = 'SELECT kind, id, body FROM documents ORDER BY kind COLLATE "C", id COLLATE "C"'
 
 export function createVaultStore(pool: Pool, owner: Owner): VaultStore {
@@ -40,9 +43,11 @@ export function createVaultStore(pool: Pool, owner: Owner): VaultStore {
           `DELETE FROM documents WHERE (kind, id) IN (SELECT * FROM unnest($1::text[], $2::text[]))`,
           [remove.map(({ kind }) => kind), remove.map(({ id }) => id)],
         )
-        await client.query('UPDATE vault_version SET version = $1', [version + 1])
+        // No later one: after a failover that lost the last changes, those would be taken for known.
+        const after = randomInt(1, MOST)
+        await client.query('UPDATE vault_version SET version = $1', [after])
         await run(client, publish(owner.id, { kind: 'vault' }))
-        return version + 1
+        return after
       })
     },
 

@@ -83,6 +83,22 @@ t.test('listeners hear which accounts another replica changed, and keys follow',
   t.equal(two.authenticate(relayKey), undefined)
 })
 
+t.test('so it is after a failover that lost the last change', async (t) => {
+  const ground = await layGround(t, server)
+  const [one, two] = [await openReplica(ground), await openReplica(ground)]
+  await putGrant(one)
+  const before = await ground.ask<{ body: Buffer }>(
+    "SELECT body FROM pinrelay.documents WHERE kind = 'account'",
+  )
+  const [version] = await ground.ask<{ version: string }>('SELECT version FROM pinrelay.vault_version')
+  await one.putAccount({ adAccountId: '1', label: 'lost' })
+  await ground.ask("UPDATE pinrelay.documents SET body = $1 WHERE kind = 'account'", [before[0]!.body])
+  await ground.ask('UPDATE pinrelay.vault_version SET version = $1', [version!.version])
+  await two.putAccount({ adAccountId: '1', label: 'kept' })
+  await one.putAccount({ adAccountId: '2', token: { kind: 'given', accessToken: 'token' } })
+  t.equal(one.account('1')?.label, 'kept')
+})
+
 t.test('only one replica at a time may refresh a grant, and the next one finds it renewed', async (t) => {
   const ground = await layGround(t, server)
   const [one, two] = [await openReplica(ground), await openReplica(ground)]
