@@ -11,7 +11,7 @@ import { Socket } from 'node:net'
 import { nextTick } from 'node:process'
 import pg from 'pg'
 import { StoreCannotOpen } from '../../errors.ts'
-import { CommitInDoubt, isConnectionLost, isTimedOut, ofDatabase } from './failures.ts'
+import { CommitInDoubt, isConnectionLost, isInDoubt, isTimedOut, ofDatabase } from './failures.ts'
 import type { Hosts, Target } from './hosts.ts'
 import { SCHEMA_NAME } from './schema.ts'
 
@@ -137,7 +137,7 @@ export function createPool(options: ConnectionOptions, size: number): Pool {
         await Promise.all([...asked, ofDatabase(commit(client))])
         return result
       } catch (error) {
-        if (isTimedOut(error) || error instanceof CommitInDoubt) hosts.passOver(target)
+        if (isTimedOut(error) || isInDoubt(error)) hosts.passOver(target)
         failure = error as Error
         if (!isConnectionLost(error)) {
           await client.query('ROLLBACK').then(

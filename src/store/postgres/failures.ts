@@ -1,7 +1,7 @@
 /**
- * Whose fault an error is, by https://www.postgresql.org/docs/current/errcodes-appendix.html. An error is the database's only
- * where a statement or a connection rejected with it (`ofDatabase`): all others, a TypeError of the relay's own code among
- * them, are the operation's, which would fail again.
+ * Whose fault an error is, by https://www.postgresql.org/docs/current/errcodes-appendix.html. Where it is the database's, or that of the
+ * way to it, the statement or the connection rejects with STORE_UNAVAILABLE (`ofDatabase`): a retry may succeed. All other errors, a
+ * TypeError of the relay's own code among them, are the operation's, which would fail again.
  */
 import pg from 'pg'
 import { StoreUnavailable, codeOf } from '../../errors.ts'
@@ -12,23 +12,24 @@ export class CommitInDoubt extends Error {
   readonly code = 'COMMIT_IN_DOUBT'
 }
 
-const known = new WeakSet<Error>()
-
-/** What this rejects with comes from the database, or from the way to it. */
+/** Rejects with STORE_UNAVAILABLE where the server, the connection or another transaction is at fault. */
 export async function ofDatabase<Result>(asked: Promise<Result>): Promise<Result> {
-  return asked.catch((error: unknown) => {
-    // The driver cannot send such a value.
-    if (error instanceof Error && !(error instanceof TypeError || error instanceof RangeError))
-      known.add(error)
-    throw error
+  return asked.catch((cause: unknown) => {
+    // Of the relay: the driver cannot send such a value.
+    if (cause instanceof TypeError || cause instanceof RangeError) throw cause
+    const isPlaceAtFault = !(cause instanceof pg.DatabaseError) || startsWith(sqlStateOf(cause), AT_PLACE)
+    throw isPlaceAtFault ? new StoreUnavailable({ cause }) : cause
   })
 }
 
+/** What the database or the driver said. */
+export const causeOf = (error: unknown) => (error instanceof StoreUnavailable ? error.cause : error)
+
 /** Where the server gave none, the connection is at fault; empty for an operation's own errors. */
 function sqlStateOf(error: unknown): string {
-  if (!(error instanceof Error && known.has(error))) return ''
-  if (!(error instanceof pg.DatabaseError)) return CONNECTION_FAILURE
-  return error.routine === STALE_PLAN_ROUTINE ? STATEMENT_UNKNOWN : codeOf(error)
+  const cause = causeOf(error)
+  if (!(cause instanceof pg.DatabaseError)) return cause === error ? '' : CONNECTION_FAILURE
+  return cause.routine === STALE_PLAN_ROUTINE ? STATEMENT_UNKNOWN : codeOf(cause)
 }
 
 const CONNECTION_FAILURE = '08000'
@@ -39,7 +40,7 @@ const STATEMENT_UNKNOWN = '26000'
  */
 const STALE_PLAN_ROUTINE = 'RevalidateCachedQuery'
 const READ_ONLY = '25006'
-const CLIENT_STOPPED = '25P03'
+const TOO_LONG = '25P03'
 /**
  * A lock or a statement took too long. On a primary that was replaced, a commit that waits for its standby holds its
  * locks for ever; a transaction that waits for such a lock never reaches a commit in doubt.
@@ -47,41 +48,23 @@ const CLIENT_STOPPED = '25P03'
 const TIMED_OUT = '55P03|57014'
 /** A statement's name is unknown, or taken already: something on the way gave another session. A new one knows no statement. */
 const BAD_SESSION = `${STATEMENT_UNKNOWN}|42P05`
-const LOST = `08|57P|${CLIENT_STOPPED}|${READ_ONLY}|${TIMED_OUT}|${BAD_SESSION}`
-const AT_PLACE = `08|28|3D|40|53|57|58|XX|25P02|${CLIENT_STOPPED}|${READ_ONLY}|${TIMED_OUT}|${BAD_SESSION}`
+const LOST = `08|57P|${TOO_LONG}|${READ_ONLY}|${TIMED_OUT}|${BAD_SESSION}`
+const AT_PLACE = `08|28|3D|40|53|57|58|XX|25P02|${TOO_LONG}|${READ_ONLY}|${TIMED_OUT}|${BAD_SESSION}`
 /** What the server lacks, what its system answers, and what the relay itself finds at the begin or the end of a transaction. */
 const STUCK = `53|58|${READ_ONLY}|COMMIT_IN_DOUBT|STORE_CANNOT_OPEN`
 const DISK_FULL = '53100'
 
 const startsWith = (code: string, codes: string) => codes.split('|').some((start) => code.startsWith(start))
 
-/** The server, the connection or another transaction is at fault: a retry may succeed. */
-export const isPlaceAtFault = (error: unknown) => startsWith(sqlStateOf(error), AT_PLACE)
-
 /** The connection has died or is in an unknown state, or its server takes no writes or gives no lock. */
 export const isConnectionLost = (error: unknown) => startsWith(sqlStateOf(error), LOST)
 
 export const isTimedOut = (error: unknown) => startsWith(sqlStateOf(error), TIMED_OUT)
 
+export const isInDoubt = (error: unknown) => causeOf(error) instanceof CommitInDoubt
+
 /** A deadlock or a serialization failure. */
 export const isConflict = (error: unknown) => sqlStateOf(error).startsWith('40')
-
-/** Rejects with STORE_UNAVAILABLE where the place is at fault. */
-export async function orUnavailable<Result>(asked: Promise<Result>): Promise<Result> {
-  return asked.catch((error: unknown) => {
-    throw isPlaceAtFault(error) ? new StoreUnavailable({ cause: error }) : error
-  })
-}
-
-/** The same functions, each rejecting as `orUnavailable` does. */
-export function allOrUnavailable<Api extends object>(api: Api): Api {
-  type Call = (...args: readonly unknown[]) => Promise<unknown>
-  const calls = Object.entries(api).map(([name, call]: [string, Call]) => [
-    name,
-    (...args: readonly unknown[]) => orUnavailable(call(...args)),
-  ])
-  return Object.fromEntries(calls) as Api
-}
 
 /**
  * What a failure says of the next write (core/write-watch.ts): a server with a full disk, with an absent synchronous
@@ -89,7 +72,7 @@ export function allOrUnavailable<Api extends object>(api: Api): Api {
  * show that the database is away.
  */
 export function judgeFailure(error: unknown): WriteProblem | undefined {
-  const code = codeOf(error)
+  const code = codeOf(causeOf(error))
   if (code === DISK_FULL) return 'full'
   return startsWith(code, STUCK) ? 'stuck' : undefined
 }

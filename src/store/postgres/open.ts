@@ -19,7 +19,7 @@ import { createExchange } from './buckets.ts'
 import { createCapacityCheck } from './capacity.ts'
 import { createPool, STATEMENT_MS, type ConnectionOptions, type Pool } from './connect.ts'
 import { parseDatabaseUrl } from './database-url.ts'
-import { allOrUnavailable, CommitInDoubt, judgeFailure, orUnavailable } from './failures.ts'
+import { causeOf, isInDoubt, judgeFailure } from './failures.ts'
 import { createFeed } from './feed.ts'
 import { createHosts, type Hosts } from './hosts.ts'
 import { addKeyChecks, assertCheckOpens, readKeyChecks } from '../core/reseal.ts'
@@ -104,7 +104,7 @@ export async function openPostgres(
   /** Changes go through the batcher, in order; reads do not. */
   const submit: Batcher['submit'] = (kind, request) => {
     const read = readFor(kind, { sealer, tail: trail.tail }, request)
-    return read === undefined ? batcher.submit(kind, request) : orUnavailable(run(pool, read))
+    return read === undefined ? batcher.submit(kind, request) : run(pool, read)
   }
   const opened = parts.move()
   let closing: Promise<void> | undefined
@@ -118,19 +118,13 @@ export async function openPostgres(
         return store.commit(batch)
       },
       size: () =>
-        orUnavailable(
-          writes.size(async () => ({
-            ...(await readBytesUsed(pool, limitBytes)),
-            ...(await capacityCheck.state()),
-          })),
-        ),
+        writes.size(async () => ({
+          ...(await readBytesUsed(pool, limitBytes)),
+          ...(await capacityCheck.state()),
+        })),
     },
-    vaultStore: allOrUnavailable(createVaultStore(pool, owner)),
-    shared: allOrUnavailable({
-      ...breakers,
-      exchange: createExchange(vital, owner),
-      replicas: owner.replicas,
-    }),
+    vaultStore: createVaultStore(pool, owner),
+    shared: { ...breakers, exchange: createExchange(vital, owner), replicas: owner.replicas },
     recover: async () => undefined,
     async backUp() {
       throw new BackupRefused('The store is PostgreSQL: back it up with its own tools, see docs/postgres.md.')
@@ -156,7 +150,7 @@ async function atSomeHost<Result>({ count }: Hosts, begin: () => Promise<Result>
     try {
       return await begin()
     } catch (error) {
-      if (!(error instanceof CommitInDoubt) || left === 0) throw error
+      if (!isInDoubt(error) || left === 0) throw error
     }
   }
 }
@@ -165,9 +159,10 @@ async function explainOpening<Result>(opening: () => Promise<Result>): Promise<R
   try {
     return await opening()
   } catch (error) {
-    if (isOfTable(error)) throw error
-    const message = `The database cannot be opened (${reasonOf(error)}); nothing was changed.`
-    throw new StoreCannotOpen(message, { cause: error })
+    const cause = causeOf(error)
+    if (isOfTable(cause)) throw cause
+    const message = `The database cannot be opened (${reasonOf(cause)}); nothing was changed.`
+    throw new StoreCannotOpen(message, { cause })
   }
 }
 

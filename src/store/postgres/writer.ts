@@ -15,6 +15,7 @@
  * lease in doubt took waits again as well. So nothing is lost, and no owner keeps a batch that it does not know of.
  * When this process dies in doubt, its batches are taken over like all that it leased.
  */
+import { StoreUnavailable } from '../../errors.ts'
 import type { BatcherOptions } from '../engine/batcher.ts'
 import type { StoreOptions } from '../engine/api.ts'
 import {
@@ -29,7 +30,7 @@ import type { Sealer } from '../../vault/seal.ts'
 import { packArray } from './arrays.ts'
 import type { Pool, Queryable } from './connect.ts'
 import { createDedupe } from './dedupe.ts'
-import { CommitInDoubt, isConflict, isConnectionLost, isPlaceAtFault } from './failures.ts'
+import { isConflict, isConnectionLost, isInDoubt } from './failures.ts'
 import { uniqueQueues, type QueueRow } from '../core/rows.ts'
 import { runChanges } from '../core/run-operations.ts'
 import type { Steps } from '../core/sql.ts'
@@ -97,7 +98,7 @@ export function createWriter(options: WriterOptions): BatcherOptions['run'] {
       trail.tail.note(trail.writer.touched)
       return done
     } catch (error) {
-      if (error instanceof CommitInDoubt) report({ problem: 'commit_in_doubt' })
+      if (isInDoubt(error)) report({ problem: 'commit_in_doubt' })
       if (isConnectionLost(error) && outcomes !== undefined) {
         doubt = { own, commitNumber, outcomes, error }
       }
@@ -126,7 +127,7 @@ export function createWriter(options: WriterOptions): BatcherOptions['run'] {
     try {
       return await attempt(operations)
     } catch (error) {
-      if (isPlaceAtFault(error)) return failAll(operations, 'unavailable', error)
+      if (error instanceof StoreUnavailable) return failAll(operations, 'unavailable', error)
       if (operations.length === 1) return failAll(operations, 'refused', error)
     }
     const outcomes: (readonly [Operation, Outcome])[] = []

@@ -1,11 +1,10 @@
 /** What turns a relay on PostgreSQL unready. */
 import pg from 'pg'
 import t from 'tap'
-import { StoreCannotOpen } from '../../../src/errors.ts'
+import { StoreCannotOpen, StoreUnavailable } from '../../../src/errors.ts'
 import {
   CommitInDoubt,
   isConnectionLost,
-  isPlaceAtFault,
   judgeFailure,
   ofDatabase,
 } from '../../../src/store/postgres/failures.ts'
@@ -14,7 +13,10 @@ t.test('which failures say that the next write fails as well', async (t) => {
   t.equal(judgeFailure({ code: '53100' }), 'full')
   for (const code of ['53200', '53300', '58030', '25006']) t.equal(judgeFailure({ code }), 'stuck')
   t.equal(judgeFailure(new CommitInDoubt()), 'stuck')
-  t.equal(judgeFailure(new StoreCannotOpen('synchronous_commit = off')), 'stuck')
+  t.equal(
+    judgeFailure(new StoreUnavailable({ cause: new StoreCannotOpen('synchronous_commit = off') })),
+    'stuck',
+  )
   // A conflict, a lock, a statement's own fault, and a database that is away, which reads tell.
   for (const code of ['40001', '55P03', '23505', '57P01', 'ECONNREFUSED', 'Error'])
     t.equal(judgeFailure({ code }), undefined)
@@ -36,9 +38,10 @@ t.test(
       [new TypeError('Converting circular structure to JSON'), false, false],
       [new RangeError('Invalid array length'), false, false],
     ] as const) {
-      t.notOk(isPlaceAtFault(error), 'nothing rejected with it')
-      await ofDatabase(Promise.reject(error)).catch(() => undefined)
-      t.same([isPlaceAtFault(error), isConnectionLost(error)], [isPlace, isLost], error.message || error.name)
+      const found: unknown = await ofDatabase(Promise.reject(error)).catch((found: unknown) => found)
+      if (isPlace) t.match(found, { code: 'STORE_UNAVAILABLE', cause: error })
+      else t.equal(found, error)
+      t.equal(isConnectionLost(found), isLost, error.message || error.name)
     }
   },
 )
