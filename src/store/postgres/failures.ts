@@ -40,7 +40,8 @@ const STATEMENT_UNKNOWN = '26000'
  */
 const STALE_PLAN_ROUTINE = 'RevalidateCachedQuery'
 const READ_ONLY = '25006'
-const TOO_LONG = '25P03'
+/** The time limit of a client that stops, and that of a whole transaction. */
+const TOO_LONG = '25P03|25P04'
 /**
  * A lock or a statement took too long. On a primary that was replaced, a commit that waits for its standby holds its
  * locks for ever; a transaction that waits for such a lock never reaches a commit in doubt.

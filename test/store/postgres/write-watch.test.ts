@@ -30,6 +30,7 @@ t.test(
     for (const [error, isPlace, isLost] of [
       [new Error('Connection terminated unexpectedly'), true, true],
       [ofState('57P01'), true, true],
+      [ofState('25P04'), true, true],
       [ofState('42P05'), true, true],
       [ofState('40001'), true, false],
       [ofState('23505'), false, false],
