@@ -25,7 +25,7 @@ void t.test('an account has one cell, by placed.conf or else by its hash', { ski
   const cells = [await startCell(t), await startCell(t)] as const
   const [one, two] = cells
   const placed = '549755885100 cell-2;\n549755885101 cell-1;\nmy-shop cell-2;\nother-shop cell-1;\n'
-  const gateway = await startGatewayToCells([one.port, two.port], placed)
+  const gateway = await startGatewayToCells([[one.port], [two.port]], placed)
   t.teardown(gateway.close)
   const client = createClient(t, gateway.port)
   const cellOf = async (path: string) => {
@@ -57,7 +57,7 @@ void t.test('an account has one cell, by placed.conf or else by its hash', { ski
 void t.test("a cell that is away costs its own accounts' posts only", { skip }, async (t) => {
   const cell = await setUp(t)
   const gateway = await startGatewayToCells(
-    [Number(new URL(cell.relay.publicUrl).port), await findFreePort()],
+    [[Number(new URL(cell.relay.publicUrl).port)], [await findFreePort()]],
     `${cell.account} cell-1;\n549755885101 cell-2;\n`,
   )
   t.teardown(gateway.close)

@@ -41,14 +41,17 @@ export async function startGatewayToReplicas(relayPorts: readonly number[]): Pro
   return start('replicas.conf', [['relay', relayPorts]])
 }
 
-/** `placed`: the lines of placed.conf. */
-export async function startGatewayToCells(ports: readonly [number, number], placed = ''): Promise<Gateway> {
+/** `ports`: those of each cell's relays; `placed`: the lines of placed.conf. */
+export async function startGatewayToCells(
+  ports: readonly [readonly number[], readonly number[]],
+  placed = '',
+): Promise<Gateway> {
   const [one, two] = ports
   return start(
     'cells.conf',
     [
-      ['cell-1', [one]],
-      ['cell-2', [two]],
+      ['cell-1', one],
+      ['cell-2', two],
     ],
     placed,
   )
