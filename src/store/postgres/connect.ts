@@ -52,6 +52,8 @@ export interface ConnectionOptions {
 export const CONNECT_MS = 3000
 /** How long nothing connects after a failure: a database that is starting must not be flooded with connections. */
 const REST_MS = 250
+/** Of the shortest time after which load balancers and NAT forget a connection that is idle, 4 minutes: by default it is 2 hours. */
+const KEEP_ALIVE_MS = 30_000
 const LOCK_MS = 5000
 export const STATEMENT_MS = 20_000
 /** Beyond the server's own limit: only a dead connection takes so long. */
@@ -83,6 +85,7 @@ export function createPool(options: ConnectionOptions, size: number): Pool {
       // Cuts connections that are still being made, too.
       stream: () => new Socket({ signal }),
       keepAlive: true,
+      keepAliveInitialDelayMillis: KEEP_ALIVE_MS,
       types,
       // Or each statement would wait for the answer of the one before.
       pipeline: true,

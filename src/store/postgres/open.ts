@@ -36,8 +36,8 @@ const TIMING = {
   /** A replica without a heartbeat for this long counts as dead, and others lease what it had leased. */
   leaseMs: 15_000,
   feedPollMs: 1000,
-  /** How long a statement of a group may take, COMMIT included: posts wait no longer for a connection that drops every packet. */
-  commitStatementMs: 6000,
+  /** How long a statement may take that posts or calls wait for, COMMIT included: no longer for a host that has vanished. */
+  vitalStatementMs: 6000,
 }
 export type Timing = Readonly<typeof TIMING>
 
@@ -64,7 +64,7 @@ export async function openPostgres(
     parts.adopt(createPool({ ...connection, ...also }, size), (pool) => pool.end())
   const pool = open({ isForReads: true }, POOL_SIZE)
   // Apart from the operators' reads, which must not delay heartbeats and tokens.
-  const vital = open({}, VITAL_POOL_SIZE)
+  const vital = open({ statementMs: timing.vitalStatementMs }, VITAL_POOL_SIZE)
   const writes = createWriteWatch({
     judge: judgeFailure,
     // Waits for the same standby as a post.
@@ -90,7 +90,7 @@ export async function openPostgres(
   parts.defer(() => owner.close().catch(() => undefined))
   const writer = createWriter({
     ...options,
-    pool: open({ statementMs: timing.commitStatementMs, keepsPlans: true }, 1),
+    pool: open({ statementMs: timing.vitalStatementMs, keepsPlans: true }, 1),
     sealer,
     owner,
     trail,

@@ -45,6 +45,8 @@ export type Owner = Awaited<ReturnType<typeof registerOwner>>
 
 /** Batches that one transaction frees. */
 const FREED_AT_ONCE = 1000
+/** Rows of totals that one transaction merges: half a second. */
+const MERGED_AT_ONCE = 10_000
 /** A suspended process may still use its tokens. */
 const GONE_AFTER_S = 300
 /** "batch" in ASCII. */
@@ -214,31 +216,34 @@ async function takeOver(pool: Pool): Promise<void> {
     })
     if (freed < FREED_AT_ONCE) break
   }
-  await pool.transact(mergeDeadOwners)
+  while (await pool.transact(mergeDeadOwners));
 }
 
-/** Merges the totals of dead owners, and deletes owners that are dead for long. */
-async function mergeDeadOwners(client: Queryable): Promise<void> {
+/** Merges the totals of dead owners, and deletes owners that are dead for long. Answers whether there may be more. */
+async function mergeDeadOwners(client: Queryable): Promise<boolean> {
   const { rows } = await client.query<{ owner_id: number; is_gone: boolean }>(
     `SELECT owner_id, dead_at < clock_timestamp() - interval '${GONE_AFTER_S} seconds' AS is_gone FROM owners o
      WHERE dead_at IS NOT NULL AND NOT EXISTS (SELECT 1 FROM batches p WHERE p.owner_id = o.owner_id)
      ORDER BY owner_id FOR UPDATE SKIP LOCKED`,
   )
-  if (rows.length === 0) return
+  if (rows.length === 0) return false
   const ids = rows.map((row) => row.owner_id)
   await client.query('DELETE FROM claims WHERE owner_id = ANY($1)', [ids])
   const names = COUNTERS.join(', ')
   const sums = COUNTERS.map((name) => `SUM(${name})::bigint`).join(', ')
-  await client.query(
-    `WITH gone AS (DELETE FROM totals WHERE owner_id = ANY($1) RETURNING *)
+  const { rowCount } = await client.query(
+    `WITH gone AS (
+       DELETE FROM totals WHERE ctid = ANY(ARRAY(SELECT ctid FROM totals WHERE owner_id = ANY($1) LIMIT ${MERGED_AT_ONCE})) RETURNING *)
      INSERT INTO totals (ad_account_id, is_test, owner_id, ${names})
        SELECT ad_account_id, is_test, 0, ${sums} FROM gone GROUP BY ad_account_id, is_test
        ORDER BY ad_account_id, is_test
      ${ADD}`,
     [ids],
   )
+  if (rowCount !== 0) return true
   const goneIds = rows.filter((row) => row.is_gone).map((row) => row.owner_id)
-  if (goneIds.length === 0) return
+  if (goneIds.length === 0) return false
   await client.query('DELETE FROM bucket_grants WHERE owner_id = ANY($1)', [goneIds])
   await client.query('DELETE FROM owners WHERE owner_id = ANY($1)', [goneIds])
+  return false
 }

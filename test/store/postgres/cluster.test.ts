@@ -54,7 +54,7 @@ async function splitBrain(t: Test) {
   const other = await startStandby(t, cluster)
   const [login] = cluster.base.split('@')
   const url = `${login}@127.0.0.1:${cluster.port},127.0.0.1:${other}/${database}`
-  const { store, vaultStore } = await open(t, url, { commitStatementMs: 500 })
+  const { store, vaultStore } = await open(t, url, { vitalStatementMs: 500 })
   await until(() => isTaken(store.commit(makeBatch(['before']))))
   await caughtUp(other, database)
   await cluster.ask('SELECT pg_promote()', database, other)
@@ -124,7 +124,7 @@ void t.test(
 
 void t.test('nor where nobody ends the wait but a time limit of the relay', { skip }, async (t) => {
   const database = await cluster.createDatabase()
-  const { store } = await open(t, `${cluster.base}/${database}`, { commitStatementMs: 500 })
+  const { store } = await open(t, `${cluster.base}/${database}`, { vitalStatementMs: 500 })
   await cluster.reload({ synchronous_standby_names: 'absent' })
   t.teardown(() => cluster.reload({ synchronous_standby_names: '' }))
   await t.rejects(store.commit(makeBatch(['late'])), { code: 'STORE_UNAVAILABLE' })

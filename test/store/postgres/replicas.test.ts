@@ -1,4 +1,5 @@
 /** Several replicas on one database: who wins, who takes over, and what a broken wire leaves behind. */
+import { Socket } from 'node:net'
 import { setImmediate as turn } from 'node:timers/promises'
 import pg from 'pg'
 import t from 'tap'
@@ -240,18 +241,29 @@ t.test('heartbeats keep a replica alive, and takeovers continue while it runs', 
   await until(async () => (await watching.shared.replicas()) === 1)
 })
 
-t.test('the totals of the dead are kept', async (t) => {
+t.test('the totals of the dead are kept, of however many accounts', async (t) => {
   const ground = await layGround(t, server)
   for (const id of ['a', 'b', 'c']) {
     const { store, close } = await ground.open({ hasTrail: false })
     await store.commit(makeBatch([id], { invalidCount: 1 }))
     await close()
   }
+  const { store: last } = await ground.open({ ...STILL, hasTrail: false })
+  await last.commit(makeBatch(['d'], { invalidCount: 1 }))
+  await ground.ask(MANY_ACCOUNTS)
+  // So long that it is forgotten.
+  await ground.ask("UPDATE pinrelay.owners SET dead_at = clock_timestamp() - interval '301 seconds'")
   const { store } = await ground.open()
-  t.match(await store.totals({}), { received: 3, queued: 3, invalid: 3 })
-  const rows = await ground.ask<{ owner_id: string }>('SELECT owner_id FROM pinrelay.totals')
+  t.match(await store.totals({}), { received: 10_504, queued: 10_504, invalid: 10_504 })
+  const rows = await ground.ask('SELECT DISTINCT owner_id FROM pinrelay.totals')
   t.same(rows, [{ owner_id: '0' }])
 })
+
+/** As many rows as are merged in more than one step, like the one that there is. */
+const MANY_ACCOUNTS = `
+  INSERT INTO pinrelay.totals SELECT (copy).* FROM (
+    SELECT jsonb_populate_record(totals, jsonb_build_object('ad_account_id', 'other' || n)) AS copy
+    FROM pinrelay.totals, generate_series(1, 10500) AS n WHERE owner_id > 0) AS copies`
 
 t.test(
   'a commit whose answer is lost is refused, and what it stored is neither lost nor stuck',
@@ -336,6 +348,33 @@ t.test('a connection that is being made when all are cut is cut, too', async (t)
   const statuses = (await Promise.allSettled(asked)).map(({ status }) => status)
   t.same(statuses, ['rejected', 'rejected', 'rejected'])
   await pool.end()
+})
+
+t.test('tokens wait for a host that has vanished no longer than posts', async (t) => {
+  const ground = await layGround(t, server)
+  const { shared } = await ground.open({ ...STILL, willCrash: true, vitalStatementMs: 7000 })
+  ground.proxy.stall()
+  catchDeadlines(t, 10_000, Infinity)
+  const limits = catchDeadlines(t, 7000, 9999)
+  const tokens = { capacity: 9, refillPerMinute: 9, wanted: 1, holding: 0, unused: 0 }
+  const exchanged = shared.exchange([{ kind: 'call_limiter', adAccountId: '1', ...tokens }])
+  await turn()
+  t.equal(limits.count(), 1)
+  limits.fire()
+  await t.rejects(exchanged, { code: 'STORE_UNAVAILABLE' })
+})
+
+t.test('an idle connection is probed before a load balancer forgets it', async (t) => {
+  const ground = await layGround(t, server)
+  const { setKeepAlive } = Socket.prototype
+  t.teardown(() => void (Socket.prototype.setKeepAlive = setKeepAlive))
+  const delays: unknown[] = []
+  Socket.prototype.setKeepAlive = function noting(this: Socket, ...values: unknown[]) {
+    delays.push(values[1])
+    return Reflect.apply(setKeepAlive, this, values) as Socket
+  }
+  await ground.open()
+  t.ok(delays.length > 0 && delays.every((delay) => Number(delay) > 0 && Number(delay) < 240_000))
 })
 
 t.test('the database starts again, and the store continues by itself', async (t) => {
