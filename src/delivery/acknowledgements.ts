@@ -47,7 +47,6 @@ export function createAcknowledgements(options: AcknowledgementsOptions) {
   const { store, prefetch, background, clock, metrics, log, onCaughtUp } = options
   /** Oldest first. */
   const unwritten: Gathered[] = []
-  let unwrittenCalls = 0
   let gathering: Gathered | undefined
   let wasBehind = false
 
@@ -74,7 +73,8 @@ export function createAcknowledgements(options: AcknowledgementsOptions) {
   /** Outcomes wait too long to be written, or too many do: no call should leave. */
   function isBehind(): boolean {
     const isLate = isStuck()
-    if (!isLate && unwrittenCalls < MOST_UNWRITTEN) return false
+    const calls = unwritten.reduce((sum, { callCount }) => sum + callCount, 0)
+    if (!isLate && calls < MOST_UNWRITTEN) return false
     if (!wasBehind && isLate) log.error({ reason: 'acknowledgements_unwritten' }, 'calls wait for the store')
     wasBehind = true
     return true
@@ -87,7 +87,6 @@ export function createAcknowledgements(options: AcknowledgementsOptions) {
       background.add(endOfTurn().then(flush))
     }
     gathering.callCount += 1
-    unwrittenCalls += 1
     return gathering
   }
 
@@ -98,7 +97,7 @@ export function createAcknowledgements(options: AcknowledgementsOptions) {
   }
 
   async function write(gathered: Gathered): Promise<void> {
-    const { acknowledgements, callCount } = gathered
+    const { acknowledgements } = gathered
     const persist = (some: readonly Acknowledgement[]) =>
       background.persist('store cannot acknowledge', () => store.acknowledge(some))
     // One by one: a faulty one must not fail the others.
@@ -106,7 +105,6 @@ export function createAcknowledgements(options: AcknowledgementsOptions) {
       for (const one of acknowledgements) await persist([one])
     }
     unwritten.splice(unwritten.indexOf(gathered), 1)
-    unwrittenCalls -= callCount
     if (!wasBehind || isBehind()) return
     wasBehind = false
     onCaughtUp()

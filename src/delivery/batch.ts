@@ -2,7 +2,7 @@
  * Batches in memory. A batch starts as one slice; a refused call is split by cutting its batches into smaller slices.
  * The batch collects its events' outcomes.
  */
-import type { EventResult } from '../pinterest/outcome.ts'
+import type { EventResult } from '../pinterest/pinterest.ts'
 import {
   HISTORY_LIMIT,
   type DeadStatus,
@@ -87,18 +87,12 @@ export function loseLease(batch: Batch): void {
 }
 
 /** After so many failed calls with the same events, one of the events may be the cause. */
-export const ATTEMPTS_TOGETHER = 3
+const ATTEMPTS_TOGETHER = 3
 
 /** From then on it is not called together with events that have not failed so often. What failed before its replay begins anew. */
 export function failedOften({ attempts, history }: Slice): boolean {
   if (attempts < ATTEMPTS_TOGETHER) return false
   return !history.slice(-ATTEMPTS_TOGETHER).some(({ reason }) => reason === 'replayed')
-}
-
-/** Counts a failed call. */
-export function noteFailure(slice: Slice, entry: HistoryEntry): void {
-  slice.attempts += 1
-  slice.history = withEntry(slice.history, entry)
 }
 
 export function withEntry(history: readonly HistoryEntry[], entry: HistoryEntry): readonly HistoryEntry[] {

@@ -12,7 +12,7 @@
  * Where many are culprits, a search for each would cost a thousand calls per hundred: so each culprit halves the part
  * that leaves next, and each call that is taken doubles it again. 100 culprits of 100 cost 135 calls instead of 673.
  */
-import { countEvents, type Slice } from './batch.ts'
+import { countEvents, failedOften, type Slice } from './batch.ts'
 
 /** The slices of one call, and those that wait for its outcome. */
 export interface Group {
@@ -47,8 +47,9 @@ export function groupOf(slices: readonly Slice[]): Group {
   return { slices, suspects: [], cleared: [], trust: 0, culprits: 0, callsAgain: 0 }
 }
 
-export function isBisect({ suspects, cleared }: Group): boolean {
-  return suspects.length > 0 || cleared.length > 0
+/** It is called as it is: part of a bisect, or what failed often. The slices of any other join what else waits. */
+export function staysOne({ slices, suspects, trust, culprits, callsAgain }: Group): boolean {
+  return suspects.length > 0 || trust + culprits + callsAgain > 0 || slices.some(failedOften)
 }
 
 export function membersOf({ slices, suspects, cleared }: Group): readonly Slice[] {

@@ -3,7 +3,7 @@
  * available"). Their states are decided at the end of this file, purely; changes are logged and published to other replicas, and the
  * scheduler runs again.
  */
-import type { CallOutcome } from '../pinterest/outcome.ts'
+import type { CallOutcome } from '../pinterest/pinterest.ts'
 import type { SharedBreaker } from '../store/shared.ts'
 import type { QueueKey } from '../store/store.ts'
 import type { DeliveryOptions } from './options.ts'

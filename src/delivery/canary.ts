@@ -24,7 +24,7 @@
  */
 import { randomUUID } from 'node:crypto'
 import { sha256Hex } from '../events/hash.ts'
-import type { CallOutcome, EventsCall } from '../pinterest/outcome.ts'
+import type { CallOutcome, EventsCall } from '../pinterest/pinterest.ts'
 import { failedOften } from './batch.ts'
 import { isSingleEvent, type Group } from './bisect.ts'
 import type { CallInFlight, Queue } from './queue.ts'

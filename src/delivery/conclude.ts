@@ -1,14 +1,14 @@
 /** Ends a call: logs and counts its outcome, updates the breakers, and acts on the decision about its events. */
 import { codeOf, placeOf } from '../errors.ts'
-import type { CallOutcome } from '../pinterest/outcome.ts'
+import type { CallOutcome } from '../pinterest/pinterest.ts'
 import { splitEvents } from '../store/payload.ts'
-import type { Acknowledgements } from './acknowledgements.ts'
+import type { Acknowledgements, Decided } from './acknowledgements.ts'
 import {
-  ATTEMPTS_TOGETHER,
   countEvents,
   cut,
-  noteFailure,
+  failedOften,
   outcomeOf,
+  withEntry,
   type EventOutcome,
   type Slice,
 } from './batch.ts'
@@ -17,7 +17,6 @@ import {
   afterSuccess,
   again,
   groupOf,
-  isBisect,
   isSingleEvent,
   membersOf,
   trusted,
@@ -130,7 +129,7 @@ function attempt(options: ConcludeOptions, { queue, group }: CallInFlight, act: 
     const slices = membersOf(group).filter(isPending)
     if (slices.length === 0) return
     const attempts = fail(options, slices, 'relay_failed')
-    queue.rest(groupOf(slices), retryAtMs(options, attempts), false)
+    queue.rest(groupOf(slices), retryAtMs(options, attempts))
   }
 }
 
@@ -143,7 +142,7 @@ function actOnDecision(options: ConcludeOptions, call: CallInFlight, decision: C
   const { queue, group } = call
   switch (decision.action) {
     case 'acknowledge': {
-      acknowledgeAll(options, call, decision)
+      options.acknowledge(queue, outcomesOf(call, decision), 'rejected_event', call.reference)
       const next = afterSuccess(group, cutIn(options, queue))
       if (next) queue.addGroup(next)
       return
@@ -157,8 +156,7 @@ function actOnDecision(options: ConcludeOptions, call: CallInFlight, decision: C
     case 'retry':
       return retry(options, call, decision.reason)
     case 'pause':
-      if (isBisect(group)) queue.addGroup(group)
-      else queue.addMembers(group)
+      queue.addGroup(group)
   }
 }
 
@@ -196,7 +194,7 @@ function actOnCanary(
 
 /** After a pause: a temporary refusal takes a while to end. */
 function callAgain(options: ConcludeOptions, queue: Queue, group: Group): void {
-  queue.rest(again(group), retryAtMs(options, 2), true)
+  queue.rest(again(group), retryAtMs(options, 2))
 }
 
 function bisect(options: ConcludeOptions, call: CallInFlight, { message, reason }: Refusal): void {
@@ -219,13 +217,12 @@ function cutIn({ prefetch }: ConcludeOptions, queue: Queue): Cut {
   }
 }
 
-function acknowledgeAll(
-  { acknowledge }: ConcludeOptions,
-  { queue, group, token, reference }: CallInFlight,
+function outcomesOf(
+  { group, token }: CallInFlight,
   { results }: Extract<CallDecision, { action: 'acknowledge' }>,
-): void {
+): readonly Decided[] {
   let next = 0
-  const decided = group.slices.map((slice) => {
+  return group.slices.map((slice) => {
     const own = results.slice(next, (next += slice.positions.length))
     // An event's JSON is needed only to scrub a text of its values: most results have none.
     const isSilent = own.every(({ errorMessage, warningMessage }) => !errorMessage && !warningMessage)
@@ -235,7 +232,6 @@ function acknowledgeAll(
       outcomes: own.map((result, place) => outcomeOf(result, createScrub(token, events[place]))),
     }
   })
-  acknowledge(queue, decided, 'rejected_event', reference)
 }
 
 /**
@@ -245,17 +241,21 @@ function acknowledgeAll(
 function retry(options: ConcludeOptions, { queue, group }: CallInFlight, reason: string): void {
   const { slices } = group
   const attempts = fail(options, slices, reason)
-  if (attempts < ATTEMPTS_TOGETHER) return queue.rest(group, retryAtMs(options, attempts), isBisect(group))
-  queue.addMembers({ ...group, slices: [] })
+  if (!slices.some(failedOften)) return queue.rest(group, retryAtMs(options, attempts))
   const parts = isSingleEvent(slices)
     ? [slices]
     : cutIn(options, queue)(slices, Math.ceil(countEvents(slices) / 2))
-  for (const part of parts) queue.rest(groupOf(part), retryAtMs(options, attempts), true)
+  for (const part of parts) queue.rest(groupOf(part), retryAtMs(options, attempts))
+  queue.addMembers({ ...group, slices: [] })
 }
 
 /** Answers how often the slice that failed most often did. */
 function fail({ clock }: ConcludeOptions, slices: readonly Slice[], reason: string): number {
-  for (const slice of slices) noteFailure(slice, { atMs: clock.wallMs(), reason })
+  const entry = { atMs: clock.wallMs(), reason }
+  for (const slice of slices) {
+    slice.attempts += 1
+    slice.history = withEntry(slice.history, entry)
+  }
   return Math.max(...slices.map(({ attempts }) => attempts))
 }
 

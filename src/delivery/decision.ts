@@ -11,7 +11,7 @@
  * | 408, 5xx, no answer, unreadable 2xx | retry |
  */
 import { readRetryAfter } from './retry.ts'
-import type { CallOutcome, EventResult } from '../pinterest/outcome.ts'
+import type { CallOutcome, EventResult } from '../pinterest/pinterest.ts'
 
 /** Why the canary was refused: its token, the address, or without a reason. */
 export const HOLD_REASONS = ['unauthorized', 'forbidden', 'wrong_address', 'rejects_everything'] as const

@@ -20,9 +20,9 @@ import { ALL_QUEUES, createBreakers } from './breakers.ts'
 import { createCaller } from './call.ts'
 import type { DeliveryOptions } from './options.ts'
 import { Prefetch } from './prefetch.ts'
-import { Queues, slicesOf, type Queue } from './queue.ts'
+import { haltOf, Queues, slicesOf, type Queue } from './queue.ts'
 import { stateOf, type QueueState } from './queue-status.ts'
-import { createScheduler, haltBy, stopOf, type StopConditions } from './scheduler.ts'
+import { createScheduler, stopOf, type Conditions } from './scheduler.ts'
 import { createWaitingPosts } from './waiting-posts.ts'
 
 export type Delivery = ReturnType<typeof createDelivery>
@@ -34,10 +34,8 @@ export function createDelivery(options: DeliveryOptions) {
   const { store, clock } = options
   const queues = new Queues()
   const ask = (queue: Queue) => scheduler.ask(queue)
-  /** Without its account a queue has no token; its events stay for when the account is registered again, or grow too old. */
-  const haltOf = ({ key }: Queue) => haltBy(options.vault.account(key.adAccountId))
   const waitingPosts = createWaitingPosts(clock)
-  const shared = { ...options, haltOf, waitingPosts, background: createBackground(options), onChange: ask }
+  const shared = { ...options, waitingPosts, background: createBackground(options), onChange: ask }
   const prefetch = new Prefetch({ ...shared, beforeRelease: () => acknowledgements.flush() })
   const acknowledgements = createAcknowledgements({ ...shared, prefetch, onCaughtUp: () => scheduler.wake() })
   const { acknowledge, isBehind, isStuck } = acknowledgements
@@ -46,10 +44,6 @@ export function createDelivery(options: DeliveryOptions) {
   const scheduler = createScheduler({ ...shared, breakers, prefetch, caller, isStoreBehind: isBehind })
   let endPolling = () => {}
   options.callLimiter.onRefill((adAccountId) => queues.ofAccount(adAccountId).forEach(ask))
-
-  function conditionsOf(queue: Queue) {
-    return { halt: haltOf(queue), breakerForAll: breakers.all.breaker, nowMs: clock.monotonicMs() }
-  }
 
   /** Batches of the queue were added in the store, not by `send`. */
   function wake(key: QueueKey): void {
@@ -64,7 +58,8 @@ export function createDelivery(options: DeliveryOptions) {
       const takeOver = async () => {
         const backlog = await store.backlog()
         // Their events expire in the store: nothing of them comes here that would say so.
-        for (const queue of queues) if (haltOf(queue) === 'no_account') queue.hasMoreInStore = false
+        for (const queue of queues)
+          if (haltOf(queue, options.vault) === 'no_account') queue.hasMoreInStore = false
         backlog.forEach(wake)
       }
       await takeOver()
@@ -78,7 +73,7 @@ export function createDelivery(options: DeliveryOptions) {
     async send(leased: LeasedBatch, waitMs: number, trace?: PostTrace): Promise<readonly EventOutcome[]> {
       const queue = queues.of(leased)
       const { batch, slice } = batchOf(leased, trace)
-      const isHopeless = isStoppedFor(waitMs, queue, conditionsOf(queue), options)
+      const isHopeless = isStoppedFor(waitMs, queue, scheduler.conditionsOf(queue), options)
       const done = waitingPosts.waitFor(batch, isHopeless ? 0 : waitMs)
       prefetch.take(queue, slice)
       ask(queue)
@@ -112,7 +107,7 @@ export function createDelivery(options: DeliveryOptions) {
     queues: (adAccountId?: string): readonly QueueState[] =>
       queues
         .ofAccount(adAccountId)
-        .flatMap((queue) => stateOf(queue, conditionsOf(queue), options.vault) ?? []),
+        .flatMap((queue) => stateOf(queue, scheduler.conditionsOf(queue), options.vault) ?? []),
     callsInFlight: () => caller.inFlight.size,
     isStuck,
     /** No call leaves from now on; resolves when those in flight have ended, or after `patienceMs`. */
@@ -133,7 +128,7 @@ export function createDelivery(options: DeliveryOptions) {
 function isStoppedFor(
   waitMs: number,
   queue: Queue,
-  conditions: StopConditions & { readonly nowMs: number },
+  conditions: Conditions,
   { tokenWatch }: DeliveryOptions,
 ): boolean {
   const stop = stopOf(queue, conditions)

@@ -9,17 +9,14 @@
 import { codeOf } from '../errors.ts'
 import { isHeld, isPassable, type Breaker } from './breakers.ts'
 import type { DeliveryOptions } from './options.ts'
-import { EVENTS_PER_CALL, type Queue } from './queue.ts'
+import { EVENTS_PER_CALL, haltOf, type Queue } from './queue.ts'
 import { batchOf, loseLease, type Slice } from './batch.ts'
 import type { Background } from './background.ts'
-import type { Halt } from './scheduler.ts'
 import type { WaitingPosts } from './waiting-posts.ts'
 
 export interface PrefetchOptions extends DeliveryOptions {
   readonly waitingPosts: WaitingPosts
   readonly background: Background
-  /** An operator paused it, or its account is gone. */
-  readonly haltOf: (queue: Queue) => Halt | undefined
   /** The queue has more, or may have: ask it again whether a call may leave. */
   readonly onChange: (queue: Queue) => void
   /** Acknowledgements of the batches reach the store first. */
@@ -167,7 +164,7 @@ export class Prefetch {
 
   #mayLease(queue: Queue, nowMs: number): boolean {
     if (!queue.hasMoreInStore || queue.isLeasing || this.#isStopped) return false
-    if (this.#options.haltOf(queue) !== undefined) return false
+    if (haltOf(queue, this.#options.vault) !== undefined) return false
     if (!isPassable(queue.breaker, nowMs) || queue.leaseAgainMs > nowMs) return false
     if (queue.bytesInMemory >= QUEUE_LIMIT_BYTES) return false
     return queue.eventsReady < EVENTS_PER_CALL || queue.callsSinceLease >= CALLS_PER_LEASE
@@ -181,10 +178,10 @@ export class Prefetch {
   }
 
   #mayPark(queue: Queue): boolean {
-    const { haltOf, clock } = this.#options
+    const { vault, clock } = this.#options
     return (
       queue.calls.size === 0 &&
-      (haltOf(queue) !== undefined || isLongOpen(queue.breaker, clock.monotonicMs()))
+      (haltOf(queue, vault) !== undefined || isLongOpen(queue.breaker, clock.monotonicMs()))
     )
   }
 

@@ -6,8 +6,8 @@ import { needsConsent } from '../vault/token-watch.ts'
 import type { OpenReason } from './breakers.ts'
 import type { Delivery } from './delivery.ts'
 import type { DeliveryOptions } from './options.ts'
-import type { FailedCalls, Queue } from './queue.ts'
-import { stopOf, type Halt, type StopConditions } from './scheduler.ts'
+import type { FailedCalls, Halt, Queue } from './queue.ts'
+import { stopOf, type Conditions } from './scheduler.ts'
 
 /** Of a queue, the most urgent one that applies. `reauthorize`: the token and the grant that it came from are refused. */
 export type QueueStatus = 'sending' | 'asking' | Halt | 'pinterest_down' | 'reauthorize' | OpenReason
@@ -29,7 +29,7 @@ export interface QueueState extends QueueKey {
 /** Undefined: its account is not registered, and nothing waits. */
 export function stateOf(
   queue: Queue,
-  conditions: StopConditions & { readonly nowMs: number },
+  conditions: Conditions,
   vault: DeliveryOptions['vault'],
 ): QueueState | undefined {
   if (conditions.halt === 'no_account' && !queue.hasWork) return undefined

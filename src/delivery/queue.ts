@@ -14,9 +14,10 @@ import type { CallReference } from '../store/trail.ts'
 import TinyQueue from 'tinyqueue'
 import { createSlots } from '../slots.ts'
 import { ON_TIME_S, type QueueKey } from '../store/store.ts'
+import type { Vault } from '../vault/vault.ts'
 import { CLOSED, isHeld, type Breaker } from './breakers.ts'
 import { failedOften, type Slice } from './batch.ts'
-import { groupOf, membersOf, type Group } from './bisect.ts'
+import { groupOf, membersOf, staysOne, type Group } from './bisect.ts'
 import { asksForLimit } from './canary.ts'
 import type { Refusal } from './decision.ts'
 
@@ -49,6 +50,16 @@ export interface RefusedCall {
   readonly refusal: Refusal
 }
 
+/** An operator paused its account, or it is not registered (any more). */
+export type Halt = 'paused' | 'no_account'
+
+/** Without its account a queue has no token; its events stay for when the account is registered again, or grow too old. */
+export function haltOf({ key }: Queue, vault: Pick<Vault, 'account'>): Halt | undefined {
+  const account = vault.account(key.adAccountId)
+  if (account === undefined) return 'no_account'
+  return account.isPaused ? 'paused' : undefined
+}
+
 /** Those in the call, and those that wait for it. */
 export function slicesOf({ group, asking = [] }: CallInFlight): readonly Slice[] {
   return [group, ...asking.map(({ call }) => call.group)].flatMap(membersOf)
@@ -65,8 +76,6 @@ export interface FailedCalls {
 
 interface Resting {
   readonly group: Group
-  /** Sent as it is; else its slices join the others. */
-  readonly isGroup: boolean
   readonly untilMs: number
 }
 
@@ -133,9 +142,10 @@ export class Queue {
     for (const slice of membersOf(group)) this.add(slice)
   }
 
-  /** Leaves as one call of its own. */
+  /** What was in a call and has to be in another. */
   addGroup(group: Group): void {
-    this.#groups.push(group)
+    if (staysOne(group)) this.#groups.push(group)
+    else this.addMembers(group)
   }
 
   /** Until the canary's answer. */
@@ -161,25 +171,20 @@ export class Queue {
     return false
   }
 
-  /** Until their next try; a group stays one. */
-  rest(group: Group, untilMs: number, isGroup: boolean): void {
-    this.#resting.push({ group, untilMs, isGroup })
+  /** Until its next try. */
+  rest(group: Group, untilMs: number): void {
+    this.#resting.push({ group, untilMs })
   }
 
   /** Ends every rest and every group once calls succeed again. */
   wakeAll(): void {
-    const groups = this.#groups.splice(0)
-    while (this.#resting.length > 0) groups.push(this.#resting.pop()!.group)
-    for (const group of groups) this.addMembers(group)
+    for (const group of this.#groups.splice(0)) this.addMembers(group)
+    while (this.#resting.length > 0) this.addMembers(this.#resting.pop()!.group)
   }
 
   /** What has rested until `nowMs` may leave again. */
   endRests(nowMs: number): void {
-    while (this.#resting.length > 0 && this.restsUntilMs <= nowMs) {
-      const { group, isGroup } = this.#resting.pop()!
-      if (isGroup) this.addGroup(group)
-      else this.addMembers(group)
-    }
+    while (this.#resting.length > 0 && this.restsUntilMs <= nowMs) this.addGroup(this.#resting.pop()!.group)
   }
 
   /** Monotonic: when the first rest ends; Infinity: nothing rests. */

@@ -18,12 +18,11 @@
  * leave together in the next.
  */
 import TinyQueue from 'tinyqueue'
-import type { Account } from '../vault/vault.ts'
 import { isHold, type Breaker, type OpenReason, type Breakers } from './breakers.ts'
 import type { Caller } from './call.ts'
 import type { DeliveryOptions } from './options.ts'
 import type { Prefetch } from './prefetch.ts'
-import type { CallInFlight, Queue } from './queue.ts'
+import { haltOf, type CallInFlight, type Halt, type Queue } from './queue.ts'
 
 export interface Conditions {
   readonly nowMs: number
@@ -34,14 +33,6 @@ export interface Conditions {
   readonly callsInFlightTotal: number
   /** Outcomes wait too long to be written, or too many do. */
   readonly isStoreBehind: boolean
-}
-
-/** An operator paused its account, or it is not registered (any more). */
-export type Halt = 'paused' | 'no_account'
-
-export function haltBy(account: Pick<Account, 'isPaused'> | undefined): Halt | undefined {
-  if (account === undefined) return 'no_account'
-  return account.isPaused ? 'paused' : undefined
 }
 
 export interface Stop {
@@ -64,7 +55,7 @@ export interface Blocker {
 }
 
 /** What stops the queue, also once a trial may leave. What needs a person goes before what ends by itself. */
-export function stopOf({ breaker }: Queue, { halt, breakerForAll }: StopConditions): Stop | undefined {
+export function stopOf({ breaker }: Queue, { halt, breakerForAll }: Conditions): Stop | undefined {
   if (halt !== undefined) return { reason: halt, untilMs: Infinity }
   const isDown = breakerForAll.status === 'open'
   const downUntilMs = isDown ? breakerForAll.untilMs : -Infinity
@@ -74,8 +65,6 @@ export function stopOf({ breaker }: Queue, { halt, breakerForAll }: StopConditio
   }
   return isDown ? { reason: 'pinterest_down', untilMs: downUntilMs } : undefined
 }
-
-export type StopConditions = Pick<Conditions, 'halt' | 'breakerForAll'>
 
 /** Why no call of the queue may leave; undefined: one may. The call limiter is asked last, by whoever lets it leave. */
 export function blockerOf(queue: Queue, conditions: Conditions): Blocker | undefined {
@@ -105,13 +94,9 @@ function unreadyOf(queue: Queue, nowMs: number): Blocker | undefined {
 }
 
 /** Why no queue at all may call. */
-function blockerOfAll(
-  conditions: Pick<Conditions, 'inFlight' | 'callsInFlightTotal' | 'isStoreBehind'>,
-): Blocker | undefined {
-  if (conditions.inFlight.size >= conditions.callsInFlightTotal) {
-    return { reason: 'all_slots_busy', untilMs: Infinity }
-  }
-  return conditions.isStoreBehind ? { reason: 'store_behind', untilMs: Infinity } : undefined
+function blockerOfAll({ inFlight, callsInFlightTotal, isStoreBehind }: Conditions): Blocker | undefined {
+  if (inFlight.size >= callsInFlightTotal) return { reason: 'all_slots_busy', untilMs: Infinity }
+  return isStoreBehind ? { reason: 'store_behind', untilMs: Infinity } : undefined
 }
 
 function isTrialOut(inFlight: Iterable<CallInFlight>): boolean {
@@ -123,7 +108,6 @@ export interface SchedulerOptions extends DeliveryOptions {
   readonly breakers: Breakers
   readonly prefetch: Prefetch
   readonly caller: Caller
-  readonly haltOf: (queue: Queue) => Halt | undefined
   readonly isStoreBehind: () => boolean
 }
 
@@ -185,7 +169,7 @@ export function createScheduler(options: SchedulerOptions) {
   function conditionsOf(queue: Queue): Conditions {
     return {
       nowMs: clock.monotonicMs(),
-      halt: options.haltOf(queue),
+      halt: haltOf(queue, options.vault),
       breakerForAll: breakers.all.breaker,
       inFlight: caller.inFlight,
       callsInFlight,
@@ -206,6 +190,7 @@ export function createScheduler(options: SchedulerOptions) {
   return {
     ask,
     wake,
+    conditionsOf,
     /** No call leaves from now on. */
     stop: () => void (isStopped = true),
   }

@@ -1,5 +1,5 @@
 /** Asks Pinterest whether an account's token works, with a canary. Takes a call limiter token like any other call. */
-import type { CallOutcome } from '../pinterest/outcome.ts'
+import type { CallOutcome } from '../pinterest/pinterest.ts'
 import { createScrub } from '../pinterest/scrub.ts'
 import type { Verify } from '../vault/granting.ts'
 import { canaryCall, decideCanary } from './canary.ts'

@@ -3,12 +3,51 @@
  * follows a redirect (a bearer token must not be sent to another address).
  */
 import type { Settings } from '../settings.ts'
-import { asObject, parseJson, createUpstream, type Exchanged, type UpstreamOptions } from './upstream.ts'
-import type { CallOutcome, EventResult, EventsCall } from './outcome.ts'
+import {
+  asObject,
+  parseJson,
+  createUpstream,
+  type Exchanged,
+  type Unanswered,
+  type UpstreamOptions,
+} from './upstream.ts'
 
 export interface PinterestOptions extends UpstreamOptions {
   readonly settings: UpstreamOptions['settings'] & Pick<Settings, 'CALLS_IN_FLIGHT_TOTAL'>
 }
+
+export interface EventsCall {
+  readonly adAccountId: string
+  readonly isTest: boolean
+  /** The bearer token. */
+  readonly token: string
+  /** The whole request body. */
+  readonly body: Uint8Array
+}
+
+/** Pinterest's message about one event; `''` without one. */
+export interface EventResult {
+  readonly status: 'processed' | 'failed'
+  readonly errorMessage: string
+  readonly warningMessage: string
+}
+
+export type CallOutcome =
+  | {
+      readonly kind: 'answered'
+      readonly status: number
+      /** Pinterest's error code, if the body had one. */
+      readonly code: number | undefined
+      /** Pinterest's error text, not scrubbed yet. */
+      readonly message: string
+      /** The header as it came. */
+      readonly retryAfter: string | undefined
+      /** Per-event results, if the body had them in a form that can be read; their number is not checked. */
+      readonly results: readonly EventResult[] | undefined
+      /** How many events it says were processed, if it does. */
+      readonly processedCount: number | undefined
+    }
+  | Unanswered
 
 /** 1,000 events with a long warning each stay far below this; more is not an answer worth holding in memory. */
 const ANSWER_LIMIT_BYTES = 4 * 1024 * 1024

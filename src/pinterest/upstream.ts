@@ -5,7 +5,6 @@
 import { Agent, EnvHttpProxyAgent, Pool, type Dispatcher } from 'undici'
 import { codeOf } from '../errors.ts'
 import type { Settings } from '../settings.ts'
-import type { Unanswered } from './outcome.ts'
 
 export interface UpstreamOptions {
   readonly settings: Pick<
@@ -24,6 +23,21 @@ export type Exchanged =
       readonly text: string
     }
   | Unanswered
+
+export interface Unanswered {
+  readonly kind: 'unanswered'
+  /** `proxy`: it did not let the call through. Whether the request may have reached Pinterest is not known for most of these. */
+  readonly reason:
+    | 'timeout'
+    | 'reset'
+    | 'refused'
+    | 'dns'
+    | 'tls'
+    | 'proxy'
+    | 'truncated'
+    | 'too_large'
+    | 'other'
+}
 
 interface UpstreamRequest {
   readonly method: 'GET' | 'POST'

@@ -210,7 +210,7 @@ type Handle<M> = M extends { readonly name: `${string}_total` }
     ? Histogram<Label<M>>
     : Gauge<Label<M>>
 
-export type EventOutcome = 'delivered' | 'rejected' | 'expired' | 'filtered' | 'duplicate' | 'invalid'
+export type OutcomeLabel = 'delivered' | 'rejected' | 'expired' | 'filtered' | 'duplicate' | 'invalid'
 
 /** A number, or one for each set of labels. */
 type Values<L extends string> =
@@ -221,9 +221,9 @@ export type Metrics = { readonly [K in Key]: Handle<Table[K]> } & {
   /** Read at each scrape; of a list, the first `MOST_SERIES`. */
   collect<K extends Key>(key: K, read: () => Values<Label<Table[K]>> | Promise<Values<Label<Table[K]>>>): void
   /** Of none, no series is made. */
-  countEvents(adAccountId: string, outcome: EventOutcome, events: number): void
+  countEvents(adAccountId: string, outcome: OutcomeLabel, events: number): void
   /** Of all accounts: adding up their series would take a reading of thousands. */
-  readonly eventCounts: ReadonlyMap<EventOutcome, number>
+  readonly eventCounts: ReadonlyMap<OutcomeLabel, number>
   readonly contentType: string
   render(): Promise<string>
 }
@@ -257,12 +257,12 @@ export function createMetrics({ version }: { readonly version: string }): Metric
     Object.entries(METRICS).map(([key, metric]) => [key, create(key, metric)]),
   ) as unknown as { readonly [K in Key]: Handle<Table[K]> }
   const accounts = new Set<string>()
-  const eventCounts = new Map<EventOutcome, number>()
+  const eventCounts = new Map<OutcomeLabel, number>()
   const metrics = {
     ...handles,
     collect: (key: string, read: () => Values<string> | Promise<Values<string>>) =>
       void readers.set(key, read),
-    countEvents(adAccountId: string, outcome: EventOutcome, events: number) {
+    countEvents(adAccountId: string, outcome: OutcomeLabel, events: number) {
       if (events === 0) return
       eventCounts.set(outcome, (eventCounts.get(outcome) ?? 0) + events)
       if (accounts.size < MOST_SERIES) accounts.add(adAccountId)

@@ -4,7 +4,7 @@ import { ALL_QUEUES, createBreakers, type Breakers } from '../../src/delivery/br
 import type { CanaryDecision } from '../../src/delivery/canary.ts'
 import type { CallDecision } from '../../src/delivery/decision.ts'
 import { Queue, type CallInFlight } from '../../src/delivery/queue.ts'
-import type { CallOutcome } from '../../src/pinterest/outcome.ts'
+import type { CallOutcome } from '../../src/pinterest/pinterest.ts'
 import type { SharedBreaker } from '../../src/store/shared.ts'
 import type { QueueKey } from '../../src/store/store.ts'
 import { createManualClock } from '../support/clock.ts'

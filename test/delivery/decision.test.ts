@@ -1,6 +1,6 @@
 import t from 'tap'
 import { decide, type CallDecision } from '../../src/delivery/decision.ts'
-import type { CallOutcome, EventResult } from '../../src/pinterest/outcome.ts'
+import type { CallOutcome, EventResult } from '../../src/pinterest/pinterest.ts'
 
 const NOW = Date.UTC(2026, 0, 15, 12)
 const done: EventResult = { status: 'processed', errorMessage: '', warningMessage: '' }

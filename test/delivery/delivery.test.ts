@@ -1,5 +1,5 @@
 import t from 'tap'
-import type { CallOutcome } from '../../src/pinterest/outcome.ts'
+import type { CallOutcome } from '../../src/pinterest/pinterest.ts'
 import { runDue } from '../support/clock.ts'
 import { ACCOUNT, batch, idsOf, refused, setStage, type Stage } from './stage.ts'
 import { joinEvents } from '../support/payload.ts'
@@ -40,6 +40,21 @@ t.test('events of an answer that the relay cannot conclude are sent again, not l
   t.strictSame(calls[1]?.ids, ['a'])
   await calls[1]?.deliver()
   t.match(await outcomes, [{ status: 'delivered' }])
+})
+
+t.test('where the rest of a call cannot be split, what was taken of it is not sent again', async (t) => {
+  const { clock, post, calls, acknowledged, lines } = setStage(t)
+  void post(1, ['a', 'b'])
+  // Of two events, the second is missing: it cannot be cut in two.
+  void post(2, ['c'], { eventCount: 2 })
+  await runDue()
+  await calls[0]?.answer(refused(400))
+  t.strictSame(calls[1]?.ids, ['a', 'b'])
+  await calls[1]?.deliver()
+  t.match(lines.at(-1), { phrase: 'a call could not be concluded', code: 'ERR_INVALID_ARG_TYPE' })
+  t.match(acknowledged, [{ batchId: 1, delivered: 'rest' }])
+  await clock.advance(500)
+  t.strictSame(calls[2]?.ids, ['c'])
 })
 
 t.test('the bytes of events are freed once all of their call have an outcome', async (t) => {

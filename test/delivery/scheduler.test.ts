@@ -56,7 +56,7 @@ function callOf(queue: Queue, isTrialForAll: boolean): CallInFlight {
 function stage({ events = 1, restsUntilMs, breaker = CLOSED, calls = 0, conditions, ...rest }: Given) {
   const queue = new Queue({ adAccountId: '1', isTest: false })
   if (events > 0) queue.add(sliceOf(events))
-  if (restsUntilMs !== undefined) queue.rest(groupOf([sliceOf(1)]), restsUntilMs, false)
+  if (restsUntilMs !== undefined) queue.rest(groupOf([sliceOf(1)]), restsUntilMs)
   queue.breaker = breaker
   for (let n = 0; n < calls; n++) queue.calls.add(callOf(queue, false))
   Object.assign(queue, rest)

@@ -3,7 +3,7 @@ import type { Test } from 'tap'
 import { createDelivery, type Delivery } from '../../src/delivery/delivery.ts'
 import type { EventOutcome } from '../../src/delivery/batch.ts'
 import { createMetrics, type Metrics } from '../../src/telemetry/metrics.ts'
-import type { CallOutcome, EventsCall } from '../../src/pinterest/outcome.ts'
+import type { CallOutcome, EventsCall } from '../../src/pinterest/pinterest.ts'
 import type {
   LeasedBatch,
   LeaseRequest,
