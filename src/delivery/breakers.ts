@@ -8,7 +8,7 @@ import type { SharedBreaker } from '../store/shared.ts'
 import type { QueueKey } from '../store/store.ts'
 import type { DeliveryOptions } from './options.ts'
 import type { CallInFlight, Queue } from './queue.ts'
-import { backoffMs, limitedMs } from './retry.ts'
+import { failedMs, limitedMs } from './retry.ts'
 import { HOLD_REASONS, type HoldReason } from './decision.ts'
 
 export interface BreakersOptions extends Pick<DeliveryOptions, 'clock' | 'random' | 'log' | 'onBreaker'> {
@@ -119,8 +119,8 @@ export type Breaker =
 
 /** What was decided of a call, as far as a breaker is concerned. `ask` says nothing before the canary's answer. */
 export type CallResult =
-  | { readonly action: 'acknowledge' | 'bisect' | 'ask' | 'retry' }
-  | { readonly action: 'pause'; readonly delayMs: number | undefined }
+  | { readonly action: 'acknowledge' | 'bisect' | 'ask' }
+  | { readonly action: 'retry' | 'pause'; readonly delayMs?: number | undefined }
   | { readonly action: 'hold'; readonly reason: HoldReason }
 
 export const CLOSED: Breaker = { status: 'closed', failures: 0 }
@@ -154,7 +154,7 @@ export function afterCall(
       return breaker
     case 'retry':
       if (breaker.status === 'closed' && failures < FAILURES_TO_OPEN) return { status: 'closed', failures }
-      return { ...opened, reason: 'failing', untilMs: nowMs + backoffMs(failures, random) }
+      return { ...opened, reason: 'failing', untilMs: nowMs + failedMs(result.delayMs, failures, random) }
     case 'pause':
       return {
         ...opened,
@@ -174,10 +174,10 @@ const SERVICE_UNAVAILABLE_CODE = 4197
  * What a call says about Pinterest as a whole. Only code 4197 counts as a failure, since one account's timeouts say nothing
  * about the others; for a trial, every failure counts.
  */
-function resultForAll(outcome: CallOutcome, { action }: CallResult, wasTrial: boolean): CallResult {
-  if (action !== 'retry') return { action: 'acknowledge' }
+function resultForAll(outcome: CallOutcome, result: CallResult, wasTrial: boolean): CallResult {
+  if (result.action !== 'retry') return { action: 'acknowledge' }
   const isDown = outcome.kind === 'answered' && outcome.code === SERVICE_UNAVAILABLE_CODE
-  return { action: isDown || wasTrial ? 'retry' : 'ask' }
+  return isDown || wasTrial ? result : { action: 'ask' }
 }
 
 /** After an operator's change a trial may leave now; not while Pinterest asked to wait. */

@@ -8,7 +8,7 @@
  * | 400, 413, or 422 without usable results | bisect: one event of the call is refused |
  * | 401, 403, 3xx, 404, 405 and every other status | ask: the canary shows whether the account is refused, or an event |
  * | 429 | pause: not an attempt; the canary is sent when it comes again and again |
- * | 408, 5xx, no answer, unreadable 2xx | retry |
+ * | 408, 5xx, no answer, unreadable 2xx | retry; a Retry-After counts once the breaker opens |
  */
 import { readRetryAfter } from './retry.ts'
 import type { CallOutcome, EventResult } from '../pinterest/pinterest.ts'
@@ -28,7 +28,7 @@ export type CallDecision =
   | { readonly action: 'acknowledge'; readonly results: readonly EventResult[] }
   | Refusal
   | { readonly action: 'pause'; readonly delayMs: number | undefined }
-  | { readonly action: 'retry'; readonly reason: string }
+  | { readonly action: 'retry'; readonly reason: string; readonly delayMs?: number | undefined }
 
 const PROCESSED: EventResult = { status: 'processed', errorMessage: '', warningMessage: '' }
 
@@ -42,8 +42,9 @@ export function decide(outcome: CallOutcome, eventCount: number, nowMs: number):
   if (isSuccess(status) && outcome.processedCount === eventCount)
     return { action: 'acknowledge', results: Array.from({ length: eventCount }, () => PROCESSED) }
   if (isSuccess(status)) return { action: 'retry', reason: 'unreadable_answer' }
-  if (status === 429) return { action: 'pause', delayMs: readRetryAfter(outcome.retryAfter, nowMs) }
-  if (status === 408 || status >= 500) return { action: 'retry', reason: `status_${status}` }
+  const delayMs = readRetryAfter(outcome.retryAfter, nowMs)
+  if (status === 429) return { action: 'pause', delayMs }
+  if (status === 408 || status >= 500) return { action: 'retry', reason: `status_${status}`, delayMs }
   const isOpaque = status === 400 || status === 413 || status === 422
   return { action: isOpaque ? 'bisect' : 'ask', reason: `refused_${status}`, message }
 }

@@ -28,6 +28,14 @@ export function limitedMs(askedMs: number | undefined, failures: number, random:
 }
 
 /**
+ * How long an open breaker waits after a failure: a backoff on top of what Pinterest asked for. At most a minute of that, since one
+ * event can be the cause of such answers.
+ */
+export function failedMs(askedMs: number | undefined, failures: number, random: number): number {
+  return Math.min(BACKOFF_CAP_MS, askedMs ?? 0) + backoffMs(failures, random)
+}
+
+/**
  * Exponential backoff with full jitter: a random moment of a span that doubles with each failure, so that what failed
  * together is not retried together. `failures` counts from 1; `random` is in [0, 1).
  */

@@ -21,6 +21,18 @@ t.test('a trial that fails opens it for longer, one that succeeds closes it', as
   t.strictSame(afterCall(open, { action: 'acknowledge' }, true, 0, 0), CLOSED)
 })
 
+t.test(
+  'an open breaker waits at least as long as Pinterest asks for, and no more than a minute for that',
+  async (t) => {
+    const asked = (breaker: Breaker, delayMs: number) =>
+      afterCall(breaker, { action: 'retry', delayMs }, breaker.status === 'open', 1000, 0.5)
+    t.strictSame(asked(CLOSED, 7000), { status: 'closed', failures: 1 })
+    const open = asked(fail(fail(CLOSED)), 7000)
+    t.match(open, { status: 'open', reason: 'failing', untilMs: 1000 + 7000 + 1000 })
+    t.match(asked(open, 300_000), { untilMs: 1000 + 60_000 + 2000 })
+  },
+)
+
 t.test('calls that were in flight when it opened change nothing', async (t) => {
   const open = fail(fail(fail(CLOSED)))
   t.equal(fail(open, false), open)

@@ -81,9 +81,9 @@ const rows: [string, CallOutcome, CallDecision][] = [
     answered(429, { retryAfter: 'Thu, 15 Jan 2026 12:00:30 GMT' }),
     { action: 'pause', delayMs: 30_000 },
   ],
-  ['408', answered(408), { action: 'retry', reason: 'status_408' }],
-  ['500', answered(500), { action: 'retry', reason: 'status_500' }],
-  ['503', answered(503, { code: 4197 }), { action: 'retry', reason: 'status_503' }],
+  ['408', answered(408), { action: 'retry', reason: 'status_408', delayMs: undefined }],
+  ['500', answered(500), { action: 'retry', reason: 'status_500', delayMs: undefined }],
+  ['503', answered(503, { retryAfter: '7' }), { action: 'retry', reason: 'status_503', delayMs: 7000 }],
   ['a timeout', { kind: 'unanswered', reason: 'timeout' }, { action: 'retry', reason: 'timeout' }],
   ['a reset', { kind: 'unanswered', reason: 'reset' }, { action: 'retry', reason: 'reset' }],
 ]

@@ -126,6 +126,16 @@ t.test('a failed call is tried again after its backoff, with the same event', as
   t.match(await outcomes, [{ status: 'delivered' }])
 })
 
+t.test('once a queue keeps failing, it waits for as long as a 503 asks for', async (t) => {
+  const { clock, post, calls, delivery } = setStage(t)
+  void post(1, ['a'], { waitMs: 0 })
+  for (let n = 0; n < 3; n++) {
+    await clock.advance(1000)
+    await calls[n]?.answer(refused(503, { retryAfter: '4' }))
+  }
+  t.match(delivery.queues(ACCOUNT), [{ status: 'failing', nextTryMs: 4000 + 1000 }])
+})
+
 t.test('what failed in one call comes back in one call', async (t) => {
   const { clock, delivery, post, calls } = setStage(t)
   for (const n of [1, 2, 3]) void post(n, [`e${n}`])
