@@ -89,10 +89,13 @@ export function loseLease(batch: Batch): void {
 /** After so many failed calls with the same events, one of the events may be the cause. */
 const ATTEMPTS_TOGETHER = 3
 
-/** From then on it is not called together with events that have not failed so often. What failed before its replay begins anew. */
-export function failedOften({ attempts, history }: Slice): boolean {
-  if (attempts < ATTEMPTS_TOGETHER) return false
-  return !history.slice(-ATTEMPTS_TOGETHER).some(({ reason }) => reason === 'replayed')
+export function failedOften(slice: Slice): boolean {
+  return hasFailed(slice, ATTEMPTS_TOGETHER)
+}
+
+/** In so many calls. What failed before its replay begins anew. */
+export function hasFailed({ attempts, history }: Slice, calls = 1): boolean {
+  return attempts >= calls && !history.slice(-calls).some(({ reason }) => reason === 'replayed')
 }
 
 export function withEntry(history: readonly HistoryEntry[], entry: HistoryEntry): readonly HistoryEntry[] {

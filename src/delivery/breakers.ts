@@ -22,8 +22,8 @@ export type Breakers = ReturnType<typeof createBreakers>
 interface Holder {
   readonly key: QueueKey
   breaker: Breaker
-  /** Called when it closes. */
-  wakeAll?(): void
+  /** Called when it closes, of what waits after failed calls. */
+  endRests?(nowMs: number): void
 }
 
 /** Means all queues: no account has an empty name. */
@@ -46,7 +46,7 @@ export function createBreakers({ clock, random, log, onBreaker, onChangeForAll }
     if (next === before) return
     holder.breaker = next
     report(holder, before)
-    if (before.status === 'open' && next.status === 'closed') holder.wakeAll?.()
+    if (before.status === 'open' && next.status === 'closed') holder.endRests?.(Infinity)
     if (holder === all) onChangeForAll()
   }
 

@@ -4,11 +4,12 @@
  * A slice is in one place at a time: `ready`, in a `group` (part of a call that was refused or failed, which must leave as
  * it is), `resting` until its next try, `asking` (refused, until the canary's answer), or in flight.
  *
- * The next call is the canary while a refusal or a third 429 asks for it, and while the queue is held. Any other call takes, in this
- * order: a group, since a split that waits would delay its events twice; else what failed often, by itself, so that an event
- * that makes Pinterest fail holds up no other (a trial takes any other first); else up to half a call of
- * what a post is waiting for, so that a backlog does not delay the shop's answer; then what is on time, closest to its
+ * The next call is the canary while a refusal or a third 429 asks for it, and while the queue is held. Any other call takes up to half a
+ * call of what a post is waiting for, so that a backlog does not delay the shop's answer; then what is on time, closest to its
  * hour first; then what is late, oldest first; then more of what is waited for; then replays, oldest first.
+ *
+ * What has failed is called without these, in every other call while there are any, and in no trial then: so events that make
+ * Pinterest fail hold up no others, however many they are. Of it groups go first, and of those the one that failed least often.
  */
 import type { CallReference } from '../store/trail.ts'
 import TinyQueue from 'tinyqueue'
@@ -16,7 +17,7 @@ import { createSlots } from '../slots.ts'
 import { ON_TIME_S, type QueueKey } from '../store/store.ts'
 import type { Vault } from '../vault/vault.ts'
 import { CLOSED, isHeld, type Breaker } from './breakers.ts'
-import { failedOften, type Slice } from './batch.ts'
+import { hasFailed, type Slice } from './batch.ts'
 import { groupOf, membersOf, staysOne, type Group } from './bisect.ts'
 import { asksForLimit } from './canary.ts'
 import type { Refusal } from './decision.ts'
@@ -25,8 +26,6 @@ import type { Refusal } from './decision.ts'
 export const EVENTS_PER_CALL = 1000
 /** Pinterest names no bound on a body's size; a larger slice is sent alone. */
 const BYTES_PER_CALL = 4 * 1024 * 1024
-/** Of each call, kept for posts that wait for their answer. */
-const AWAITED_PER_CALL = EVENTS_PER_CALL / 2
 
 /** One call, from the moment it leaves until its answer. */
 export interface CallInFlight {
@@ -119,13 +118,15 @@ export class Queue {
   limitedCalls = 0
   /** Monotonic: the canary was taken after such calls, so that a 429 until then is about a call's events. */
   doubtsLimitUntilMs = -Infinity
-  #groups: Group[] = []
+  /** The last call was a group's turn. */
+  #wasGroupTurn = false
   #asking: RefusedCall[] = []
   #awaited = new TinyQueue<Slice>([], byArrival)
   #onTime = new TinyQueue<Slice>([], byEventTime)
   #late = new TinyQueue<Slice>([], byEventTime)
   #replays = new TinyQueue<Slice>([], byEventTime)
-  #failedOften = new TinyQueue<Slice>([], byAttempts)
+  #failed = new TinyQueue<Slice>([], byAttempts)
+  #groups = new TinyQueue<Group>([], (a, b) => byAttempts(a.slices[0]!, b.slices[0]!))
   #resting = new TinyQueue<Resting>([], (a, b) => a.untilMs - b.untilMs)
 
   constructor(key: QueueKey) {
@@ -176,13 +177,7 @@ export class Queue {
     this.#resting.push({ group, untilMs })
   }
 
-  /** Ends every rest and every group once calls succeed again. */
-  wakeAll(): void {
-    for (const group of this.#groups.splice(0)) this.addMembers(group)
-    while (this.#resting.length > 0) this.addMembers(this.#resting.pop()!.group)
-  }
-
-  /** What has rested until `nowMs` may leave again. */
+  /** What has rested until `nowMs` may leave again; `Infinity`: all, once calls succeed again. */
   endRests(nowMs: number): void {
     while (this.#resting.length > 0 && this.restsUntilMs <= nowMs) this.addGroup(this.#resting.pop()!.group)
   }
@@ -212,26 +207,28 @@ export class Queue {
     this.#sortOut(wallMs)
     const orders = [this.#onTime, this.#late, this.#awaited, this.#replays]
     const hasFresh = orders.some(({ length }) => length > 0)
-    const group = isTrial && hasFresh ? undefined : this.#groups.shift()
+    const isGroupTurn = !hasFresh || !(isTrial || this.#wasGroupTurn)
+    this.#wasGroupTurn = isGroupTurn
+    const group = isGroupTurn ? this.#groups.pop() : undefined
     if (group) return group
+    // A trial of more batches would fail for one of them.
+    const limit = isTrial ? 1 : EVENTS_PER_CALL
     const slices: Slice[] = []
     let events = 0
     let bytes = 0
-    const fill = (order: TinyQueue<Slice>, limit: number) => {
+    const fill = (order: TinyQueue<Slice>, upTo: number) => {
       for (let slice = order.peek(); slice; slice = order.peek()) {
         const eventsWith = events + slice.positions.length
         const bytesWith = bytes + slice.payload.byteLength
-        if (slices.length > 0 && (eventsWith > limit || bytesWith > BYTES_PER_CALL)) return
+        if (slices.length > 0 && (eventsWith > upTo || bytesWith > BYTES_PER_CALL)) return
         slices.push(order.pop()!)
         ;[events, bytes] = [eventsWith, bytesWith]
       }
     }
-    // A trial that brings all of them would fail for one.
-    if (!isTrial) fill(this.#failedOften, EVENTS_PER_CALL)
-    else if (!hasFresh) fill(this.#failedOften, 1)
+    if (isGroupTurn) fill(this.#failed, limit)
     if (slices.length === 0) {
-      fill(this.#awaited, AWAITED_PER_CALL)
-      for (const order of orders) fill(order, EVENTS_PER_CALL)
+      fill(this.#awaited, limit / 2)
+      for (const order of orders) fill(order, limit)
     }
     this.eventsReady -= events
     return groupOf(slices)
@@ -240,8 +237,9 @@ export class Queue {
   /** Takes every waiting slice out. */
   drain(): Slice[] {
     const slices = this.takeAsking().flatMap(({ call }) => membersOf(call.group))
-    this.wakeAll()
-    for (const order of [this.#awaited, this.#onTime, this.#late, this.#replays, this.#failedOften]) {
+    while (this.#groups.length > 0) slices.push(...membersOf(this.#groups.pop()!))
+    while (this.#resting.length > 0) slices.push(...membersOf(this.#resting.pop()!.group))
+    for (const order of [this.#awaited, this.#onTime, this.#late, this.#replays, this.#failed]) {
       while (order.length > 0) slices.push(order.pop()!)
     }
     this.eventsReady = 0
@@ -250,7 +248,7 @@ export class Queue {
 
   #queueOf(slice: Slice): TinyQueue<Slice> {
     const { batch } = slice
-    if (failedOften(slice)) return this.#failedOften
+    if (hasFailed(slice)) return this.#failed
     if (batch.isReplay) return this.#replays
     return batch.endWait ? this.#awaited : this.#onTime
   }
