@@ -2,14 +2,12 @@
  * Admission of bodies: how many bytes may be read, or wait to be parsed, at once. A large body waits unread: its sender's
  * socket is full then, and nothing of it is held here. Small bodies have a space of their own, so that none waits behind
  * large ones. An account may take half of the space for large ones and a quarter of that for small ones: a storefront whose
- * uploads stall (`createArrivals` ends them) delays nobody else's. What does not fit is refused before it is read.
+ * uploads stall (arrival.ts ends them) delays nobody else's. What does not fit is refused before it is read.
  */
 import type { FastifyRequest } from 'fastify'
 import type { Clock } from '../clock.ts'
 import { TooBusy } from '../errors.ts'
-import { createSlots } from '../slots.ts'
 import { LARGE_BYTES } from '../store/engine/work.ts'
-import type { IncomingMessage } from 'node:http'
 
 /** Bodies of the largest size that fit at the same time: of an account, one is read while another is parsed. */
 const LARGE_BODIES = 4
@@ -45,50 +43,56 @@ export function createAdmission(bodyLimitBytes: number, { after }: Pick<Clock, '
     }
   }
 
+  function exit(): void {
+    inside -= 1
+    if (inside === 0) onEmptied()
+  }
+
   return {
     /**
-     * Calls back when the post's body may be read, or with TOO_BUSY; a large body may wait first. The returned function
-     * releases the space, or the place in the line, and may be called more than once.
+     * Calls back when the post's body may be read, or with TOO_BUSY; a large body may wait first. `leave` releases the space,
+     * and may be called more than once.
      */
     enter(
       { headers }: Pick<FastifyRequest, 'headers'>,
       adAccountId: string,
-      onEntered: (error?: Error) => void,
-    ): () => void {
+      onEntered: (error: Error | undefined, leave?: () => void) => void,
+    ): void {
       // Without a length (chunked) it may become as large as is allowed. Over the limit it is refused unread.
       const announced = Number(headers['content-length'] ?? bodyLimitBytes)
       const sizeBytes = announced <= bodyLimitBytes ? announced : 0
       const isLarge = sizeBytes >= LARGE_BYTES
-      let isInside = false
-      let stopWaiting = () => {}
-      const waiting: Waiting = { adAccountId, sizeBytes, enter: () => endWait(true) }
-      function endWait(isAdmitted: boolean): void {
-        isInside = isAdmitted
-        stopWaiting()
-        line.delete(waiting)
-        onEntered(isAdmitted ? undefined : new TooBusy())
-      }
-      if (isLarge) {
-        stopWaiting = after(LONGEST_WAIT_MS, () => {
-          endWait(false)
-          // The next one may be smaller.
-          admitWaiting()
-        })
-        line.add(waiting)
-        admitWaiting()
-      } else endWait(small.take(adAccountId, sizeBytes))
       let isOver = false
-      inside += 1
-      return () => {
+      function leave(): void {
         if (isOver) return
         isOver = true
-        stopWaiting()
-        const isWaiting = line.delete(waiting)
-        if (isInside) (isLarge ? large : small).release(adAccountId, sizeBytes)
-        if (isLarge && (isInside || isWaiting)) admitWaiting()
-        inside -= 1
-        if (inside === 0) onEmptied()
+        ;(isLarge ? large : small).release(adAccountId, sizeBytes)
+        if (isLarge) admitWaiting()
+        exit()
       }
+      function refuse(): void {
+        exit()
+        onEntered(new TooBusy())
+      }
+      inside += 1
+      if (!isLarge) return small.take(adAccountId, sizeBytes) ? onEntered(undefined, leave) : refuse()
+      const stopWaiting = after(LONGEST_WAIT_MS, () => {
+        line.delete(waiting)
+        refuse()
+        // The next one may be smaller.
+        admitWaiting()
+      })
+      const waiting: Waiting = {
+        adAccountId,
+        sizeBytes,
+        enter() {
+          stopWaiting()
+          line.delete(waiting)
+          onEntered(undefined, leave)
+        },
+      }
+      line.add(waiting)
+      admitWaiting()
     },
     /** Resolves once no post is inside, or waits to be. */
     async emptied(): Promise<void> {
@@ -116,74 +120,6 @@ function createSpace(totalBytes: number, shareBytes: number) {
       const leftBytes = (takenBytes.get(adAccountId) ?? 0) - sizeBytes
       if (leftBytes > 0) takenBytes.set(adAccountId, leftBytes)
       else takenBytes.delete(adAccountId)
-    },
-  }
-}
-
-/** A post whose body is being read. `bytesRead` includes its head, which is harmless. */
-export type Arriving = Pick<IncomingMessage, 'complete' | 'destroyed'> & {
-  readonly socket: { readonly bytesRead: number }
-}
-
-interface Arrival {
-  readonly request: Arriving
-  readonly startedMs: number
-  readonly startBytes: number
-  readonly onTooSlow: () => void
-  slot: number
-}
-
-/** No slot. */
-const ENDED = -1
-const CHECK_EVERY_MS = 1000
-const GRACE_MS = 5000
-/** A 60 KB body has 9 s at most; one of 8 MiB must be faster anyway to come within the time limit of a request. */
-export const LOWEST_BYTES_PER_S = 16 * 1024
-
-/**
- * Ends posts whose body comes too slowly, since it holds space meanwhile. Checked once a second: after a grace of some
- * seconds a body must have come at the lowest rate.
- */
-export function createArrivals({ monotonicMs, after }: Pick<Clock, 'monotonicMs' | 'after'>) {
-  const arriving = createSlots<Arrival>()
-  let isScheduled = false
-
-  function check(): void {
-    const nowMs = monotonicMs()
-    for (const arrival of arriving) {
-      const { request, startedMs, startBytes, onTooSlow } = arrival
-      const dueBytes = ((nowMs - startedMs - GRACE_MS) / 1000) * LOWEST_BYTES_PER_S
-      const isOver = request.complete || request.destroyed
-      if (!isOver && request.socket.bytesRead - startBytes >= dueBytes) continue
-      end(arrival)
-      if (!isOver) onTooSlow()
-    }
-    isScheduled = false
-    scheduleCheck()
-  }
-
-  function end(arrival: Arrival): void {
-    arriving.take(arrival.slot)
-    arrival.slot = ENDED
-  }
-
-  function scheduleCheck(): void {
-    if (isScheduled || arriving.size === 0) return
-    isScheduled = true
-    after(CHECK_EVERY_MS, check)
-  }
-
-  return {
-    /**
-     * The body may come now. Calls back at most once, when it came too slowly. The returned function ends the watch, once the
-     * body is complete.
-     */
-    watch(request: Arriving, onTooSlow: () => void): () => void {
-      const { bytesRead: startBytes } = request.socket
-      const arrival: Arrival = { request, startedMs: monotonicMs(), startBytes, onTooSlow, slot: 0 }
-      arrival.slot = arriving.add(arrival)
-      scheduleCheck()
-      return () => end(arrival)
     },
   }
 }

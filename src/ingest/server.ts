@@ -27,7 +27,7 @@ import type { Log } from '../telemetry/log.ts'
 import type { PostAnswer } from './answers.ts'
 import type { Source } from '../vault/vault.ts'
 import type { Sender } from './auth.ts'
-import { createBodyReader } from './body.ts'
+import { createBodyReader } from './arrival.ts'
 import { routePostEvents } from './post-events.ts'
 import { routeSources } from './sources.ts'
 import { createTakePost, type IngestOptions } from './take-post.ts'
@@ -46,8 +46,6 @@ declare module 'fastify' {
     /** Whose post limiter and admission count, and the limit where it is no default. */
     limited: { readonly key: string; readonly postsPerMinute: number | undefined } | undefined
     answer: PostAnswer | undefined
-    /** To be called when the body is complete. */
-    arrived: (() => void) | undefined
     /** Releases what admission holds for the body. */
     leave: (() => void) | undefined
     errorCode: string | undefined
@@ -86,11 +84,11 @@ export async function createPublicServer(options: PublicServerOptions): Promise<
   app.server.on('checkExpectation', refuseExpectation)
   // Each post listens for the end of its connection, and a client may send many before the first answer.
   app.server.on('connection', (socket) => void socket.setMaxListeners(0))
-  for (const name of ['sender', 'source', 'limited', 'answer', 'arrived', 'leave', 'errorCode'])
+  for (const name of ['sender', 'source', 'limited', 'answer', 'leave', 'errorCode'])
     app.decorateRequest(name, undefined)
 
   app.removeAllContentTypeParsers()
-  const readBody = createBodyReader(settings.BODY_LIMIT_BYTES)
+  const readBody = createBodyReader(settings.BODY_LIMIT_BYTES, options.clock)
   app.addContentTypeParser('application/json', (request, raw, done) => {
     // RFC 8259 knows UTF-8 only, and charset has no meaning for JSON: a body with another one would be misread.
     const charset = /;\s*charset\s*=\s*"?([^\s;"]+)/i.exec(request.headers['content-type'] ?? '')?.[1]
@@ -100,6 +98,8 @@ export async function createPublicServer(options: PublicServerOptions): Promise<
 
   app.setErrorHandler<FastifyError>((error, request, reply) => {
     request.errorCode = codeOf(error)
+    // Also where no answer can be sent any more: then no event of the answer would say so.
+    request.leave?.()
     return sendError(error, reply)
   })
   app.setNotFoundHandler(() => {

@@ -12,7 +12,7 @@ import { defaultOptions, namesOf, type Headers, type SourceOptions } from '../so
 import type { PostReceipt } from '../store/engine/posts.ts'
 import { preparingOf } from '../vault/records.ts'
 import type { Source } from '../vault/vault.ts'
-import { createBodyReader } from './body.ts'
+import { createBodyReader } from './arrival.ts'
 import { checkEncoding, type IngestOptions, type TakePost } from './take-post.ts'
 import { shownName, type WebhookEntry } from './webhook-log.ts'
 
@@ -39,7 +39,7 @@ export function routeSources(
 
   void app.register(async (scope) => {
     scope.removeAllContentTypeParsers()
-    scope.addContentTypeParser('*', createBodyReader(settings.BODY_LIMIT_BYTES))
+    scope.addContentTypeParser('*', createBodyReader(settings.BODY_LIMIT_BYTES, clock))
     scope.addHook('onResponse', (request, _reply, done) => {
       const { source, errorCode } = request
       if (source !== undefined && errorCode !== undefined)

@@ -6,7 +6,7 @@ import type { FastifyReply, FastifyRequest, HookHandlerDoneFunction } from 'fast
 import type { Clock } from '../clock.ts'
 import type { Delivery } from '../delivery/delivery.ts'
 import type { EventOutcome } from '../delivery/batch.ts'
-import { SenderLeft, StoreUnavailable, TooSlow, UnsupportedMedia } from '../errors.ts'
+import { SenderLeft, StoreUnavailable, UnsupportedMedia } from '../errors.ts'
 import type { PostLimiter } from '../limits/post-limiter.ts'
 import type { Settings } from '../settings.ts'
 import type { Engine } from '../store/engine/engine.ts'
@@ -17,7 +17,7 @@ import type { Streams } from '../telemetry/streams.ts'
 import { isInvalidReason, isWarning, wordsOf } from '../telemetry/tally.ts'
 import type { PostTrace, Tracing } from '../telemetry/tracing.ts'
 import type { Vault } from '../vault/vault.ts'
-import { createArrivals, type Admission } from './admission.ts'
+import type { Admission } from './admission.ts'
 import type { Readiness } from './health.ts'
 import type { WebhookLog } from './webhook-log.ts'
 
@@ -46,7 +46,6 @@ export type TakePost = ReturnType<typeof createTakePost>
 
 export function createTakePost(options: IngestOptions) {
   const { readiness, engine, delivery, admission, metrics, tracing, clock } = options
-  const arrivals = createArrivals(clock)
   let lastPostId = 0
 
   function endStage(stage: 'prepare' | 'commit', durationMs: number, trace: PostTrace | undefined): void {
@@ -54,21 +53,12 @@ export function createTakePost(options: IngestOptions) {
     trace?.stage(stage, durationMs)
   }
 
-  /** A hook: reads the body once it is admitted, and releases its space afterwards. */
-  function admitBody(request: FastifyRequest, reply: FastifyReply, done: HookHandlerDoneFunction): void {
-    // The sender left while the post limiter asked the database: no `close` event would release the space.
-    if (request.raw.destroyed) return done(new SenderLeft())
-    request.leave = admission.enter(request, request.limited!.key, (error) => {
-      if (error === undefined) {
-        request.arrived = arrivals.watch(request.raw, () => {
-          // The rest of the body is not read: the connection ends with the answer.
-          reply.header('connection', 'close').send(new TooSlow())
-        })
-      }
+  /** A hook: the body is read once it is admitted. */
+  function admitBody(request: FastifyRequest, _reply: FastifyReply, done: HookHandlerDoneFunction): void {
+    admission.enter(request, request.limited!.key, (error, leave) => {
+      request.leave = leave
       done(error)
     })
-    // Not only when it is answered: a client may leave first.
-    reply.raw.once('close', request.leave)
   }
 
   /** Prepares, commits and counts. Rejects with what the post is refused for; nothing was taken then. */
@@ -80,14 +70,13 @@ export function createTakePost(options: IngestOptions) {
     trace: PostTrace | undefined,
   ): Promise<PostReceipt> {
     const { socket } = request.raw
-    request.arrived?.()
     // The raw body leaves this thread.
     request.body = undefined
     if (socket.destroyed) throw new SenderLeft()
     const postId = ++lastPostId
     const withdraw = () => engine.withdrawPost(postId)
     // Not every shop sends a webhook again.
-    if (posted.webhook === undefined) socket.once('close', withdraw)
+    if (posted.webhook === undefined) socket.on('close', withdraw)
     // Where the store hangs, the post is answered; what is committed later is still delivered.
     const ignoreStall = readiness.onStall(() => void reply.send(new StoreUnavailable()))
     const beganMs = clock.monotonicMs()
@@ -96,10 +85,10 @@ export function createTakePost(options: IngestOptions) {
       const receipt = await engine.takePost({ ...posted, ...time, payload: body, postId })
       endStage('prepare', receipt.prepareMs, trace)
       endStage('commit', clock.monotonicMs() - beganMs - receipt.prepareMs, trace)
-      request.leave?.()
       count(options, posted.adAccountId, receipt)
       return receipt
     } finally {
+      request.leave?.()
       ignoreStall()
       socket.off('close', withdraw)
     }
