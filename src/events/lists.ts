@@ -38,7 +38,7 @@ export function unpackEvent(raw: unknown): unknown {
   return event
 }
 
-export const OBJECTS_OF_EVENT = ['user_data', 'custom_data', 'app_info', 'device_info'] as const
+const OBJECTS_OF_EVENT = ['user_data', 'custom_data', 'app_info', 'device_info'] as const
 
 function isNumbered(value: object): boolean {
   let count = 0

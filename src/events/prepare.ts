@@ -8,7 +8,7 @@
  * Pinterest would not take is left out with a warning.
  */
 import { currency } from './coerce/currency.ts'
-import { noteReading, readFields } from './coerce/object.ts'
+import { readFields } from './coerce/object.ts'
 import { demanded, oneOf } from './coerce/scalars.ts'
 import { time } from './coerce/time.ts'
 import { isBotUserAgent } from './bots.ts'
@@ -18,7 +18,7 @@ import { eventName, type EventNames, isKnownEventName } from './event-name.ts'
 import { placeChoices } from './privacy.ts'
 import { unpackEvent } from './lists.ts'
 import { ABSENT, isAbsent, isObject, type RawObject, type Reading, type Rule } from './reading.ts'
-import { createReport, markInvalid, type Report, warn } from './report.ts'
+import { createReport, markInvalid, noteReading, type Report, warn } from './report.ts'
 import { ACTION_SOURCES, type CustomData, IDENTIFIERS, type PreparedEvent } from './schema.ts'
 import { trailIdsOf, type TrailIds } from './personal-ids.ts'
 import { type NormalizeContext, readUserData } from './user-data.ts'
@@ -71,23 +71,8 @@ export type Prepared = (ValidEvent & { json: string }) | WithheldEvent
 
 export function prepareEvent(given: unknown, context: PrepareContext): Prepared {
   const raw = unpackEvent(given)
-  let report = createReport()
-  let event = isObject(raw) ? readEvent(raw, context, report) : undefined
-  if (report.misplacedChoice !== undefined) {
-    const placed = placeChoices(raw as RawObject)
-    report = createReport()
-    for (const path of placed.moved) warn(report, path, 'moved')
-    if (placed.isCustomDataLost) warn(report, 'custom_data', 'wrong_type')
-    event = readEvent(placed.event, context, report)
-    if (report.misplacedChoice !== undefined) {
-      markInvalid(
-        report,
-        'unreadable_opt_out',
-        report.misplacedChoice,
-        'is not read here; send it with the event',
-      )
-    }
-  }
+  const report = createReport()
+  const event = isObject(raw) ? readEvent(raw, context, report) : undefined
   const { warnings } = report
   if (event === undefined || report.invalid !== undefined) {
     return { status: 'invalid', ...(report.invalid ?? NOT_AN_OBJECT), warnings, ...readKnown(raw) }
@@ -193,7 +178,7 @@ function readEvent(raw: RawObject, context: PrepareContext, report: Report): Pre
   if (!isObject(rawUserData)) return markInvalid(report, 'not_an_object', 'user_data', 'must be an object')
   const userData = readUserData(rawUserData, fields.event_source_url, context, report)
   if (userData === undefined) return undefined
-  return {
+  const event = {
     event_name: name,
     action_source: source,
     event_time: eventTimeS,
@@ -201,6 +186,7 @@ function readEvent(raw: RawObject, context: PrepareContext, report: Report): Pre
     user_data: userData,
     ...fields,
   }
+  return placeChoices(event, report)
 }
 
 /** An app's own HTTP client (okhttp) is the customer's. */

@@ -2,14 +2,19 @@
  * Privacy choices, which must not get lost with the field that they came in. One in the wrong place or in camel case is moved to
  * where Pinterest reads it; one in the words of another API makes the event invalid, since its meaning is not the same.
  */
-import { flag } from './coerce/scalars.ts'
-import { listOr, OBJECTS_OF_EVENT } from './lists.ts'
-import { isAbsent, isObject, type RawObject } from './reading.ts'
-import { markInvalid, pathOf, type Report, safeKey } from './report.ts'
+import { demanded, flag, text } from './coerce/scalars.ts'
+import { listOr } from './lists.ts'
+import { isAbsent } from './reading.ts'
+import { markInvalid, noteReading, type Report, warn } from './report.ts'
+import type { PreparedEvent } from './schema.ts'
 
-type Choice = 'opt_out' | 'opt_out_type'
+/** Leaving out what cannot be read could undo the choice. */
+export const CHOICES = {
+  opt_out: demanded(flag, 'unreadable_opt_out', 'true or false'),
+  opt_out_type: demanded(text, 'unreadable_opt_out', 'text such as LDP'),
+}
 
-const CHOICES: ReadonlyMap<string, Choice> = new Map([
+const NAMES: ReadonlyMap<string, keyof typeof CHOICES> = new Map([
   ['optout', 'opt_out'],
   ['optouttype', 'opt_out_type'],
 ])
@@ -26,17 +31,23 @@ const LONGEST_KEY = 40
 
 /** Is the unknown key a choice? Then it is noted, and is not left out as unknown. `name`: what of the key can be shown. */
 export function noteChoice(key: string, value: unknown, name: string, report: Report): boolean {
-  if (choiceOf(key) !== undefined) {
-    report.misplacedChoice ??= pathOf(report, name)
+  const folded = fold(key)
+  const choice = NAMES.get(folded)
+  if (choice === undefined) {
+    if (!OF_OTHER_APIS.has(folded) || saysNothing(value)) return false
+    const rule = 'is not read; send opt_out, or opt_out_type of custom_data'
+    markInvalid(report, 'unreadable_opt_out', name, rule)
     return true
   }
-  if (!OF_OTHER_APIS.has(fold(key)) || saysNothing(value)) return false
-  markInvalid(report, 'unreadable_opt_out', name, 'is not read; send opt_out, or opt_out_type of custom_data')
+  const reading = CHOICES[choice](value)
+  if (reading.status !== 'read') noteReading(reading, name, report)
+  else if (report.at.length > 1) {
+    markInvalid(report, 'unreadable_opt_out', name, 'is not read here; send it with the event')
+  } else {
+    warn(report, name, 'moved')
+    report.choices.push(reading.value)
+  }
   return true
-}
-
-function choiceOf(key: string): Choice | undefined {
-  return CHOICES.get(fold(key))
 }
 
 function fold(key: string): string {
@@ -68,52 +79,21 @@ export function holdsChoice(value: unknown, depth = DEEPEST): boolean {
 const CHOICE = /opt[\s_-]*out/i
 const DEEPEST = 32
 
-/** The event with each choice in its place, the paths at which they were, and whether something gave way to one. */
-export function placeChoices(raw: RawObject) {
-  const found: Record<Choice, unknown[]> = { opt_out: [], opt_out_type: [] }
-  const moved: string[] = []
-
-  /** The object without its choices. `prefix` is where it is. */
-  function takeFrom(object: RawObject, prefix: string): Record<string, unknown> {
-    const others = Object.entries(object).filter(([key, value]) => {
-      const choice = choiceOf(key)
-      if (choice === undefined || isAbsent(value)) return choice === undefined
-      found[choice].push(value)
-      if (prefix + key !== HOME[choice]) moved.push(prefix + safeKey(key))
-      return false
-    })
-    return Object.fromEntries(others)
+/** The event with the choices that were elsewhere. An opt-out counts wherever it is. */
+export function placeChoices(event: PreparedEvent, report: Report): PreparedEvent | undefined {
+  const { choices } = report
+  if (choices.length === 0) return event
+  const own = event.custom_data?.opt_out_type
+  const optOuts = choices.filter((choice) => typeof choice === 'boolean')
+  const types = new Set(choices.filter((choice) => typeof choice === 'string'))
+  if (own !== undefined) types.add(own)
+  if (types.size > 1) {
+    return markInvalid(report, 'unreadable_opt_out', 'custom_data.opt_out_type', 'must not be two at once')
   }
-
-  const event = takeFrom(raw, '')
-  for (const name of OBJECTS_OF_EVENT) {
-    const object = raw[name]
-    if (isObject(object)) event[name] = takeFrom(object, `${name}.`)
+  const [type] = types
+  return {
+    ...event,
+    ...(optOuts.length > 0 && { opt_out: event.opt_out === true || optOuts.includes(true) }),
+    ...(type !== undefined && { custom_data: { ...event.custom_data, opt_out_type: type } }),
   }
-  const customData = event['custom_data']
-  const isReadable = isAbsent(customData) || isObject(customData)
-  if (found.opt_out.length > 0) event['opt_out'] = strictest(found.opt_out)
-  if (found.opt_out_type.length > 0) {
-    event['custom_data'] = { ...(isReadable && customData), opt_out_type: agreed(found.opt_out_type) }
-  }
-  return { event, moved, isCustomDataLost: found.opt_out_type.length > 0 && !isReadable }
-}
-
-const HOME: Readonly<Record<Choice, string>> = {
-  opt_out: 'opt_out',
-  opt_out_type: 'custom_data.opt_out_type',
-}
-
-/** An opt-out counts wherever it is; what cannot be read will make the event invalid. */
-function strictest(values: readonly unknown[]): unknown {
-  const said = values.map((value) => {
-    const reading = flag(value)
-    return reading.status === 'read' ? reading.value : value
-  })
-  return said.includes(true) || (said.find((value) => value !== false) ?? false)
-}
-
-/** A list, if they differ, which will make the event invalid. */
-function agreed(values: readonly unknown[]): unknown {
-  return new Set(values).size === 1 ? values[0] : values
 }

@@ -3,14 +3,15 @@
  * return values and faults; only the code that walks an object knows paths and writes here.
  */
 import type { Invalid, InvalidReason, Warning, WarningCode } from './reasons.ts'
+import type { Reading } from './reading.ts'
 
 export interface Report {
   /** Keys and indexes on the way to what is read now. Paths are joined only where they are used. */
   readonly at: Step[]
   readonly warnings: Warning[]
   invalid: Invalid | undefined
-  /** Where a privacy choice is that belongs elsewhere. */
-  misplacedChoice: string | undefined
+  /** Privacy choices that belong elsewhere: `opt_out` as booleans, `opt_out_type` as text. */
+  readonly choices: (boolean | string)[]
 }
 
 /** Empty for what the other steps lead to. */
@@ -20,7 +21,7 @@ export type Step = string | number
 const MAX_WARNINGS = 32
 
 export function createReport(): Report {
-  return { at: [], warnings: [], invalid: undefined, misplacedChoice: undefined }
+  return { at: [], warnings: [], choices: [], invalid: undefined }
 }
 
 export function warn(report: Report, step: Step, code: WarningCode, hint?: string): void {
@@ -35,6 +36,21 @@ export function warn(report: Report, step: Step, code: WarningCode, hint?: strin
 export function markInvalid(report: Report, reason: InvalidReason, step: Step, rule: string): undefined {
   const path = pathOf(report, step)
   report.invalid ??= { reason, path, message: `${path}: ${rule}` }
+}
+
+export function noteReading(reading: Reading<unknown>, step: Step, report: Report): void {
+  switch (reading.status) {
+    case 'absent':
+      return
+    case 'read':
+      if (reading.warning !== undefined) warn(report, step, reading.warning, reading.hint)
+      return
+    case 'dropped':
+      warn(report, step, reading.code)
+      return
+    case 'invalid':
+      markInvalid(report, reading.reason, step, reading.rule)
+  }
 }
 
 /** Such as `custom_data.contents[3].item_price`. */

@@ -4,13 +4,13 @@
  * where nothing is left to identify the customer by.
  */
 import { clickIdOf } from './click-id.ts'
-import { noteReading, warnOfUnknownKeys } from './coerce/object.ts'
+import { warnOfUnknownKeys } from './coerce/object.ts'
 import { sha256Hex } from './hash.ts'
 import { listOr } from './lists.ts'
 import { countryOfHash } from './normalize/country.ts'
 import * as fields from './normalize/field.ts'
 import { isAbsent, type RawObject, TOO_LONG } from './reading.ts'
-import { markInvalid, pathOf, type Report, warn } from './report.ts'
+import { markInvalid, noteReading, pathOf, type Report, warn } from './report.ts'
 import type { UserData } from './schema.ts'
 import { renderWarnings, type Warning } from './reasons.ts'
 

@@ -48,6 +48,12 @@ t.test('of two choices the stricter counts, and what cannot be reconciled refuse
   ]
   for (const fields of refused)
     t.match(prepareWith(fields), { reason: 'unreadable_opt_out' }, JSON.stringify(fields))
+  t.match(prepareWith({ user_data: { ...user, opt_out: 'perhaps' } }), { path: 'user_data.opt_out' })
+  t.match(prepareWith({ custom_data: { contents: [{ opt_out: true }] } }), {
+    message: 'custom_data.contents[0].opt_out: is not read here; send it with the event',
+  })
+  t.match(prepareWith({ optOut: true, user_data: { ...user, optOut: false } }), { event: { opt_out: true } })
+  t.match(prepareWith({ optOut: '', optOutType: ' ' }), { status: 'prepared', warnings: [] })
   t.same(prepareWith({ user_data: { ...user, opt_out: null, optOut: null }, optOutType: null }).warnings, [])
   t.match(prepareWith({ opt_out_type: 'LDP', custom_data: 'x' }), {
     event: { custom_data: { opt_out_type: 'LDP' } },
@@ -64,7 +70,7 @@ t.test('what came with a misplaced choice is not lost in silence', async (t) => 
   }
   for (const custom_data of ['x', 5, [{}, {}]]) {
     const { warnings } = prepareWith({ opt_out_type: 'LDP', custom_data })
-    t.same(warnings, ['opt_out_type: moved', 'custom_data: wrong_type'])
+    t.same(warnings, ['custom_data: wrong_type', 'opt_out_type: moved'])
   }
 })
 

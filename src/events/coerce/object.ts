@@ -5,31 +5,22 @@
  */
 import { orderId } from '../event-id.ts'
 import { listOr, objectOr } from '../lists.ts'
-import { holdsChoice, noteChoice } from '../privacy.ts'
-import {
-  ABSENT,
-  isAbsent,
-  isObject,
-  type RawObject,
-  type Reading,
-  type Rule,
-  WRONG_TYPE,
-} from '../reading.ts'
-import { markInvalid, type Report, safeKey, type Step, warn } from '../report.ts'
+import { CHOICES, holdsChoice, noteChoice } from '../privacy.ts'
+import { ABSENT, isAbsent, isObject, type RawObject, type Rule, WRONG_TYPE } from '../reading.ts'
+import { markInvalid, noteReading, type Report, safeKey, type Step, warn } from '../report.ts'
 import { EventSchema, type PreparedEvent } from '../schema.ts'
 import type { Described } from '../../type.ts'
 import { currency } from './currency.ts'
 import * as scalars from './scalars.ts'
 import { time } from './time.ts'
 
-const { count, decodedText, demanded, isBlank, pageAddress } = scalars
+const { count, decodedText, isBlank, pageAddress } = scalars
 
 /** By path. Every other field's rule follows from its schema. */
 const OWN_RULES: Readonly<Record<string, Rule<unknown>>> = {
   event_source_url: pageAddress,
-  // Leaving out what cannot be read could undo the choice.
-  opt_out: demanded(scalars.flag, 'unreadable_opt_out', 'true or false'),
-  'custom_data.opt_out_type': demanded(scalars.text, 'unreadable_opt_out', 'text such as LDP'),
+  opt_out: CHOICES.opt_out,
+  'custom_data.opt_out_type': CHOICES.opt_out_type,
   'custom_data.currency': currency,
   'custom_data.num_items': count,
   'custom_data.order_id': orderId,
@@ -152,21 +143,6 @@ function readList(given: unknown, rule: ListRule, report: Report): unknown[] | u
     list.push(item)
   }
   return list.length > 0 ? list : undefined
-}
-
-export function noteReading(reading: Reading<unknown>, step: Step, report: Report): void {
-  switch (reading.status) {
-    case 'absent':
-      return
-    case 'read':
-      if (reading.warning !== undefined) warn(report, step, reading.warning, reading.hint)
-      return
-    case 'dropped':
-      warn(report, step, reading.code)
-      return
-    case 'invalid':
-      markInvalid(report, reading.reason, step, reading.rule)
-  }
 }
 
 export function warnOfUnknownKeys(raw: RawObject, known: ReadonlySet<string>, report: Report): void {
