@@ -40,8 +40,8 @@ interface Dialled {
 /** An exit code of five, a calling code of three and the seventeen digits that libphonenumber allows, and some. */
 const MAX_DIGITS = 32
 
-/** As most numbers are typed: nothing in it can be an extension, a remark or a digit of another script. */
-const PUNCTUATED_NUMBER = /^\+?(?=.*\d)[\d ().-]{1,32}$/
+/** As most numbers are typed: nothing in it can be a label, an extension, a remark or a digit of another script. */
+const PUNCTUATED_NUMBER = /^(?!\(?[1-79]\D+0|\d[.)]\s)\+?(?=.{1,32}$)(?:[ ().-]*\d){1,7}[\d ).-]*$/
 const NOT_DIGITS = /\D+/g
 
 /** What spreadsheets make of numbers: `491711234567.0` is read, `4.91711E+11` has lost its end. */
@@ -51,12 +51,23 @@ const EXPONENT = /^\+?\d(?:[.,]\d{1,20})?e\+?\d{1,3}$/i
 /** With spaces, brackets and remarks. */
 const MAX_LENGTH = 250
 
-/** Extension marks count after a digit only: `Fax 030…` has none. `~`, `int` and `доб` are libphonenumber's own. */
-const EXTENSION = /[x#~]|ext|;\s?[a-z]|int|доб/iu
+/** `1) 0171…`, `1. 0171…`, `Handy 2: 0171…`, `(Home 2) 0171…`. */
+const LABEL = /^(?:\d[.)]\s+|[^\d+]*\p{L}[^\d+(]{0,3}\d\s?[:)])/u
+
+/**
+ * Extension marks count after a digit only: `Fax 030…` has none. `~`, `int` and `доб` are libphonenumber's own. Behind seven digits
+ * also a comma, which makes a phone wait, and a bracket: `(2. Stock)`, `(24/7)`.
+ */
+const EXTENSION = /[x#~]|ext|;\s?[a-z]|int|доб|[,(](?<=(?:\d\D*){7}.)/iu
 
 /** `1-800-FLOWERS`: letters in place of digits. After seven digits they are a remark (`… home`). */
 const VANITY = /^(?:\d[^\p{L}\d]*){1,6}\p{L}{3}/u
-const LETTER = /\p{L}/u
+
+/**
+ * Digits that are no part of the number. Behind letters: an extension in words, another number, or a typing error (`0171 l234567`).
+ * Before them, set apart: `2. Stock`, `24h`. Before a `+` or a zero: `Tel1 0171…` (Belarus dials `8 0`).
+ */
+const OTHER_DIGITS = /\p{L}.*\d|(?:\d{3}\s\d?|\s)\d[^\p{L}\d-]*\p{L}|\d\D*\+\D*\d|^[1-79]\D+0/su
 
 /** The digits of a typed number, without extension, and whether a `+` precedes the first. */
 function readDialled(typed: string): Dialled | undefined {
@@ -65,17 +76,14 @@ function readDialled(typed: string): Dialled | undefined {
     return { digits: text.replace(NOT_DIGITS, ''), hasPlus: text.startsWith('+') }
   }
   if (text.length > MAX_LENGTH || EXPONENT.test(typed)) return undefined
-  const plain = toPlainDigits(text)
+  const plain = toPlainDigits(text).replace(LABEL, '')
   const start = plain.search(/\d/)
   if (start === -1) return undefined
   const rest = plain.slice(start)
   const end = rest.search(EXTENSION)
   const number = end === -1 ? rest : rest.slice(0, end)
   const digits = number.replace(NOT_DIGITS, '')
-  if (digits.length > MAX_DIGITS || VANITY.test(number)) return undefined
-  // Digits behind letters: an extension in words, another number, or a typing error (`0171 l234567`).
-  const letter = number.search(LETTER)
-  if (letter !== -1 && /\d/.test(number.slice(letter))) return undefined
+  if (digits.length > MAX_DIGITS || VANITY.test(number) || OTHER_DIGITS.test(number)) return undefined
   return { digits, hasPlus: plain.slice(0, start).includes('+') }
 }
 

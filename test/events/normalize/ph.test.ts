@@ -157,6 +157,38 @@ t.test('a remark behind the number goes, vanity numbers are dropped', async (t) 
   checkTable(t, 'ph', [['0180 5 BLUMEN 1', '(unreadable)']], { country: 'de' })
 })
 
+t.test(
+  'digits of a label, or behind the number in brackets or after a comma, are no part of it',
+  async (t) => {
+    const remarks = [' (2. Stock)', ' (24/7)', ' (2)', ' (after 6pm)', ' (born 1990)', ',,12', ', Anna 2']
+    const labels = ['1) ', '1. ', 'Handy 2: ', '(Home 2) ', 'WhatsApp2:']
+    for (const [country, typed, expected] of [
+      ['de', '0171 1234567', '491711234567'],
+      ['de', '+49 (0) 151 / 123 456 78', '4915112345678'],
+      ['us', '(415) 555-2671', '14155552671'],
+      ['fr', '01 42 68 53 00', '33142685300'],
+      ['jp', '090-1234-5678', '819012345678'],
+      ['cl', '(2) 2123 4567', '56221234567'],
+      ['sa', '٠٥١ ٢٣٤ ٥٦٧٨', '966512345678'],
+    ] as const) {
+      const written = [...remarks.map((remark) => typed + remark), ...labels.map((label) => label + typed)]
+      checkTable(t, 'ph', written.map((one) => [one, expected] as const), { country }) // prettier-ignore
+    }
+    // Set apart in no such way, it may be a part of the number.
+    for (const typed of [
+      '0171 1234567 2. Stock',
+      '0171 1234567 24h',
+      'Tel1 0171 1234567',
+      '1 +49 171 1234567',
+      '030 12345 +49 30 12346',
+    ])
+      // prettier-ignore
+      checkTable(t, 'ph', [[typed, '(unreadable)']], { country: 'de' })
+    checkTable(t, 'ph', [['0711 1234-0 Zentrale', '4971112340'], ['0711 1234-56 Büro', '49711123456']], { country: 'de' }) // prettier-ignore
+    checkTable(t, 'ph', [['8 029 491-19-11', '375294911911']], { country: 'by' })
+  },
+)
+
 t.test('digits behind letters are no part of the number, so that it is dropped', async (t) => {
   for (const typed of [
     '030 1234567 Durchwahl 12',
