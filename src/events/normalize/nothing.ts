@@ -9,7 +9,7 @@ import { withoutQuotes } from './clean-text.ts'
 export interface Nothing {
   /** Is the text, in any case, a placeholder of this field, or a template? */
   readonly is: (text: string) => boolean
-  /** Is it the lower-case hash of one, of an empty text or a space, or no hash but zeros? */
+  /** Is it the lower-case hash of one, of an empty text or a space, of such a hash, or no hash but zeros? */
   readonly isHashed: (hash: string) => boolean
 }
 
@@ -61,10 +61,15 @@ export const NOTHING_AS_PLACE = createNothing(PLACEHOLDERS.filter((word) => word
 /** Of every other field. */
 export const NOTHING = createNothing(PLACEHOLDERS)
 
+/** MD5 and SHA-1 of an empty text. */
+const OTHER_HASHES = ['d41d8cd98f00b204e9800998ecf8427e', 'da39a3ee5e6b4b0d3255bfef95601890afd80709']
+
 /** Of external_id: the guests of a shop are not one customer. */
-export const NOTHING_AS_ID = createNothing(
-  PLACEHOLDERS.concat('0', '-1', 'true', 'false', 'guest', 'anonymous', 'not logged in'),
-)
+export const NOTHING_AS_ID = createNothing([
+  ...PLACEHOLDERS,
+  ...OTHER_HASHES,
+  ...'0,-1,true,false,guest,anonymous,not logged in'.split(','),
+])
 
 /** A template without its value, as the whole text: Liquid, Twig, ERB, Mailchimp, Salesforce, Smarty, shells and others. */
 export function isTemplate(text: string): boolean {
@@ -83,7 +88,9 @@ function createNothing(placeholders: readonly string[]): Nothing {
   const beginnings = new Set(
     [...MARKS.split(''), ...words].flatMap((one) => [one.charCodeAt(0), one.toUpperCase().charCodeAt(0)]),
   )
-  const hashes = new Set([ZERO_HASH, ...[...HASHED_UNCHECKED, ...variants].map(sha256Hex)])
+  const hashedOnce = [...HASHED_UNCHECKED, ...variants].map(sha256Hex)
+  // A plugin hashes what a form left empty, and a tag manager hashes that again.
+  const hashes = new Set([ZERO_HASH, ...hashedOnce, ...hashedOnce.map(sha256Hex)])
   // Nearly every hash begins otherwise: to look one up whole takes as long as to see that it is one.
   const hashBeginnings = new Set([...hashes].map(beginningOf))
   return {
@@ -109,4 +116,5 @@ function isNothing(lower: string, words: ReadonlySet<string>): boolean {
   return isNothing(unquoted, words) || (unquoted !== 'na' && EVERY_PLACEHOLDER.has(unquoted))
 }
 
-const MAX_LENGTH = ZERO_ADVERTISING_ID.length
+/** A SHA-1's. */
+const MAX_LENGTH = 40
