@@ -5,7 +5,7 @@
  */
 import { text } from './coerce/scalars.ts'
 import { holdsTemplate } from './normalize/clean-text.ts'
-import { isTemplate, NOTHING_AS_ID } from './normalize/nothing.ts'
+import { NOTHING_AS_ID } from './normalize/nothing.ts'
 import { ABSENT, invalid, OUT_OF_RANGE, PLACEHOLDER, read, type Reading } from './reading.ts'
 import { MAX_EVENT_ID_LENGTH } from './schema.ts'
 
@@ -49,18 +49,19 @@ export function identifier(value: unknown, maxLength: number): Reading<string> {
 
 /** Nearly all ids have a digit, and no bracket or quote. */
 const PLAIN_ID = /^(?!-1$)(?=[^1-9]*[1-9])[\w.:-]*$/
+/** Some shops hash the order's number to an id, whether there is one or not. MD5 in hex. */
+const SHORTEST_HASH = 32
 const NO_LETTER_OR_DIGIT = /^(?:0|[^\p{L}\p{N}])*$/u
 /** `order-undefined`, `null_null`: a program had no value. With a digit, the rest may identify an event. */
 const WRITTEN_OF_NOTHING =
   /^\P{N}*(?<![\p{L}\p{N}])(?:undefined|null|nan|none|nil|false|unknown|\[object object\])(?![\p{L}\p{N}])\P{N}*$/iu
 
 function isNoId(id: string): boolean {
-  if (id.length > MAX_EVENT_ID_LENGTH || PLAIN_ID.test(id)) return false
+  if (id.length > MAX_EVENT_ID_LENGTH) return false
+  if (PLAIN_ID.test(id)) {
+    return id.length >= SHORTEST_HASH && (NOTHING_AS_ID.is(id) || NOTHING_AS_ID.isHashed(id.toLowerCase()))
+  }
   return (
-    NO_LETTER_OR_DIGIT.test(id) ||
-    NOTHING_AS_ID.is(id) ||
-    isTemplate(id) ||
-    holdsTemplate(id) ||
-    WRITTEN_OF_NOTHING.test(id)
+    NO_LETTER_OR_DIGIT.test(id) || NOTHING_AS_ID.is(id) || holdsTemplate(id) || WRITTEN_OF_NOTHING.test(id)
   )
 }

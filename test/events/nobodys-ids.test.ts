@@ -1,5 +1,6 @@
 /** Ids of events that stand for nothing: three buyers with `event_id: "undefined"` are three purchases. */
 import t from 'tap'
+import { sha256Hex } from '../../src/events/hash.ts'
 import { prepareWith } from './raw-events.ts'
 
 const NOTHING = [
@@ -7,10 +8,11 @@ const NOTHING = [
   'not set', '[object Object]', '0', 0, '00', '00000000-0000-0000-0000-000000000000', '{{event_id}}', '{{ order.id }}', '${eventId}', '{% id %}', '*|ID|*',
   '%%eventid%%', '<%= id %>', '#{id}', '[[id]]', '', ' ', '\u200b', 'order-undefined', 'order_null', 'checkout-[object Object]', 'purchase.NaN', 'undefined-undefined',
   'null_null', 'order-{{ order.id }}', 'v2-${orderId}', '.', '#N/A', 'true', 'FALSE', false, true, 'guest', 'Guest', 'anonymous', '-1', -1, 'order-none', 'order_false', '{event_id}', '<event_id>', '#REF!',
+  ...['', 'undefined', 'null', '0'].map(sha256Hex), sha256Hex('').toUpperCase(), 'd41d8cd98f00b204e9800998ecf8427e', 'DA39A3EE5E6B4B0D3255BFEF95601890AFD80709',
 ] // prettier-ignore
 const REAL = [
   'order-1001', '1001', 17, 'e', 'abc-def', 'null-1001', 'undefined-7f3a', '00017', 'Undefinedness', 'nullable', 'ananas', '550e8400-e29b-41d4-a716-446655440000',
-  'order-Ñandú', '№5', '(1001)', '100%', '-12', 'a-1', 'truest', 'guests', 'guest-a', 'no', 'false-1',
+  'order-Ñandú', '№5', '(1001)', '100%', '-12', 'a-1', 'truest', 'guests', 'guest-a', 'no', 'false-1', sha256Hex('1001'),
 ] // prettier-ignore
 
 interface Sent {

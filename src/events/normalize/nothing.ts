@@ -72,10 +72,6 @@ export const NOTHING_AS_ID = createNothing([
 ])
 
 /** A template without its value, as the whole text: Liquid, Twig, ERB, Mailchimp, Salesforce, Smarty, shells and others. */
-export function isTemplate(text: string): boolean {
-  return TEMPLATE.test(text)
-}
-
 const TEMPLATE =
   /^(?:\{\{.*\}\}|\{[%$!#].*\}|[$#]\{.*\}|\*\|.*\|\*|%%.*%%|%[\w.]+%|%7b%7b.*%7d%7d|<%.*%>|<\?.*\?>|\[\[.*\]\]|\[%.*%\]|\{[a-z_. -]*\}|\[[a-z_. -]*\]|<[a-z_. -]*>)$/is
 
@@ -96,7 +92,7 @@ function createNothing(placeholders: readonly string[]): Nothing {
   return {
     is: (text) => {
       if (!beginnings.has(text.charCodeAt(0))) return false
-      return (text.length <= MAX_LENGTH && isNothing(text.toLowerCase(), words)) || isTemplate(text)
+      return (text.length <= MAX_LENGTH && isNothing(text.toLowerCase(), words)) || TEMPLATE.test(text)
     },
     isHashed: (hash) => hashBeginnings.has(beginningOf(hash)) && hashes.has(hash),
   }
