@@ -62,9 +62,7 @@ export const WARNINGS = {
   event_id_shared: note(
     'Another customer came with this event_id before, so the event counts as a duplicate and is not sent. A page cache may have kept the id.',
   ),
-  email_in_url: note(
-    'An e-mail address in the query of the page is left out: Pinterest must get none that is not hashed.',
-  ),
+  raw_email: note('An e-mail address is left out: Pinterest must get none that is not hashed.'),
   late_event: note(
     'The event is older than an hour: Pinterest counts it as offline and cannot deduplicate it.',
   ),

@@ -334,11 +334,19 @@ t.test('an e-mail address in the query of the page is left out, and nothing else
   ] as const)
     t.same(at('event_source_url', page + query), {
       value: page + kept,
-      warnings: ['event_source_url: email_in_url'],
+      warnings: ['event_source_url: raw_email'],
     })
   t.equal(at('event_source_url', `${page}${'?'.repeat(10_000)}e=jane@example.com`).value, page)
   for (const query of ['', '?q=@brand', '?q=a@b', '?epik=dj0abc&x=1.5', '?q=%40brand.x', '?a=1&b'])
     t.same(at('event_source_url', page + query), { value: page + query, warnings: [] })
+})
+
+t.test('a search for an e-mail address is left out', async (t) => {
+  const path = 'custom_data.search_string'
+  for (const value of ['jane@example.com', 'order of Jane@example.com', 'jane&#64;example.com'])
+    t.same(at(path, value), { value: undefined, warnings: [`${path}: raw_email`] }, value)
+  for (const value of ['shirt @brand.', '@brand.example', 'a @ b.c', 'a@b'])
+    t.same(at(path, value), { value, warnings: [] }, value)
 })
 
 t.test(

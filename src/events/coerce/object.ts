@@ -14,7 +14,7 @@ import { currency } from './currency.ts'
 import * as scalars from './scalars.ts'
 import { time } from './time.ts'
 
-const { count, decodedText, isBlank, pageAddress } = scalars
+const { count, decodedText, isBlank, pageAddress, searchString } = scalars
 
 /** By path. Every other field's rule follows from its schema. */
 const OWN_RULES: Readonly<Record<string, Rule<unknown>>> = {
@@ -27,7 +27,7 @@ const OWN_RULES: Readonly<Record<string, Rule<unknown>>> = {
   'custom_data.content_name': decodedText,
   'custom_data.content_category': decodedText,
   'custom_data.content_brand': decodedText,
-  'custom_data.search_string': decodedText,
+  'custom_data.search_string': searchString,
   'custom_data.contents.item_name': decodedText,
   'custom_data.contents.item_category': decodedText,
   'custom_data.contents.item_brand': decodedText,

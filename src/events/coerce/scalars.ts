@@ -6,6 +6,7 @@ import type { InvalidReason } from '../reasons.ts'
 import { decodeEntities, withoutInvisible } from '../normalize/clean-text.ts'
 import {
   ABSENT,
+  dropped,
   invalid,
   OUT_OF_RANGE,
   read,
@@ -82,6 +83,14 @@ export function decodedText(value: unknown): Reading<string> {
     : reading
 }
 
+/** What a customer searched for; some type their own e-mail address. */
+export function searchString(value: unknown): Reading<string> {
+  const reading = decodedText(value)
+  return reading.status === 'read' && EMAIL.test(reading.value) ? dropped('raw_email') : reading
+}
+
+const EMAIL = /[^\s@]@[^\s@]+\.[^\s@]/
+
 /** Of a page: links and forms of shops put the customer's e-mail address into the query, and Pinterest must get none raw. */
 export function pageAddress(value: unknown): Reading<string> {
   const reading = decodedText(value)
@@ -91,7 +100,7 @@ export function pageAddress(value: unknown): Reading<string> {
   const [page = '', ...parameters] =
     url.length > LONGEST_SEARCHED ? url.split(/[?&#;]/, 1) : url.split(/(?<=[?&#;])/)
   const kept = page + parameters.map(withoutEmail).join('')
-  return kept === url ? reading : { ...read(kept), warning: 'email_in_url' }
+  return kept === url ? reading : { ...read(kept), warning: 'raw_email' }
 }
 
 const LONGEST_SEARCHED = 8192
