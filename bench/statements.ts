@@ -42,7 +42,7 @@ export async function countStatements(server: PostgresServer): Promise<Statement
         id: String(accountsSoFar + n),
         body: Buffer.alloc(400),
       }))
-      await vaultStore.changeVault(() => ({ put: documents, remove: [] }))
+      await vaultStore.changeVault(() => documents)
       await server.ask(
         `INSERT INTO pinrelay.batches (batch_id, ad_account_id, is_test, is_replay, oldest_event_time_s, size_bytes,
            event_count, pending_count, attempts, received_at_ms, sealed)

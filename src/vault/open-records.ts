@@ -14,7 +14,7 @@ import {
   type VaultState,
 } from './records.ts'
 import type { Sealer } from './seal.ts'
-import type { DocumentKey, VaultChange, VaultDocument, VaultStore } from './vault-store.ts'
+import type { VaultChange, VaultDocument, VaultStore } from './vault-store.ts'
 
 /** What a change does, and what its caller gets. */
 type Decision<Result> = readonly [Change, Result]
@@ -73,24 +73,21 @@ export async function openRecords(vaultStore: VaultStore, sealer: Sealer) {
 export function openDocuments(sealer: Sealer, documents: readonly VaultDocument[]): VaultState {
   const known = documents.filter(({ kind }) => kind in EMPTY_STATE)
   const entries = known.map(({ kind, id, body }) => {
-    const text = Buffer.from(sealer.open(body, bind({ kind, id }))).toString('utf8')
+    const text = Buffer.from(sealer.open(body, bind(kind, id))).toString('utf8')
     return [kind, id, JSON.parse(text) as unknown] as Entry
   })
   return applyChange(EMPTY_STATE, entries)
 }
 
 export function sealChange(sealer: Sealer, change: Change): VaultChange {
-  const put: VaultDocument[] = []
-  const remove: DocumentKey[] = []
-  for (const [kind, id, record] of change) {
-    if (record === undefined) remove.push({ kind, id })
-    else put.push({ kind, id, body: sealer.seal(Buffer.from(JSON.stringify(record)), bind({ kind, id })) })
-  }
-  return { put, remove }
+  return change.map(([kind, id, record]) => {
+    const seal = () => sealer.seal(Buffer.from(JSON.stringify(record)), bind(kind, id))
+    return { kind, id, body: record && seal() }
+  })
 }
 
-function bind({ kind, id }: DocumentKey) {
-  return { purpose: `vault_${kind}`, owner: id }
+function bind(kind: string, owner: string) {
+  return { purpose: `vault_${kind}`, owner }
 }
 
 /** The accounts that are not the same, or whose grant's pair is not. */

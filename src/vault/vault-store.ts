@@ -2,21 +2,15 @@
  * Where the vault's documents are kept, apart from the queue: a broken queue loses no token. Documents
  * arrive here sealed and are never opened.
  */
-export interface DocumentKey {
+export interface VaultDocument<Body = Uint8Array> {
   readonly kind: string
   readonly id: string
-}
-
-export interface VaultDocument extends DocumentKey {
   /** The sealed record. */
-  readonly body: Uint8Array
+  readonly body: Body
 }
 
-export interface VaultChange {
-  /** Added or replaced. */
-  readonly put: readonly VaultDocument[]
-  readonly remove: readonly DocumentKey[]
-}
+/** Each is added or replaced; without a body it is removed. */
+export type VaultChange = readonly VaultDocument<Uint8Array | undefined>[]
 
 /** Answers late where it decides in another thread. */
 export type DecideChange = (fresh: readonly VaultDocument[] | undefined) => VaultChange | Promise<VaultChange>

@@ -993,20 +993,15 @@ function testVault(t: Test, layGround: LayGround): void {
     const ground = await layGround(t)
     const first = await ground.open()
     t.same(await read(first), [])
-    await first.vaultStore.changeVault(() => ({ put: [c, a], remove: [] }))
-    await first.vaultStore.changeVault(() => ({ put: [b], remove: [] }))
+    await first.vaultStore.changeVault(() => [c, a])
+    await first.vaultStore.changeVault(() => [b])
     await first.close()
 
     const second = await ground.open()
     t.same(await read(second), [a, b, c], 'by kind and id')
     const other = { ...a, body: Buffer.from('other') }
-    await second.vaultStore.changeVault(() => ({
-      put: [other],
-      remove: [
-        { kind: 'grant', id: '1' },
-        { kind: 'none', id: '1' },
-      ],
-    }))
+    const gone = { id: '1', body: undefined }
+    await second.vaultStore.changeVault(() => [other, { kind: 'grant', ...gone }, { kind: 'none', ...gone }])
     await second.close()
     t.same(await read(await ground.open()), [other, b])
   })
@@ -1015,9 +1010,9 @@ function testVault(t: Test, layGround: LayGround): void {
     const ground = await layGround(t)
     const opened = await ground.open()
     const broken = { ...b, id: undefined as unknown as string }
-    await t.rejects(opened.vaultStore.changeVault(() => ({ put: [a, broken], remove: [] })))
+    await t.rejects(opened.vaultStore.changeVault(() => [a, broken]))
     t.same(await read(opened), [])
-    await opened.vaultStore.changeVault(() => ({ put: [a], remove: [] }))
+    await opened.vaultStore.changeVault(() => [a])
     t.same(await read(opened), [a])
   })
 
@@ -1028,7 +1023,7 @@ function testVault(t: Test, layGround: LayGround): void {
       throw refusal
     })
     await t.rejects(refused, refusal)
-    await opened.vaultStore.changeVault(() => ({ put: [a], remove: [] }))
+    await opened.vaultStore.changeVault(() => [a])
     t.same(await read(opened), [a], 'and the next change works')
   })
 }

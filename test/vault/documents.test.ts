@@ -7,19 +7,21 @@ const client = { clientId: 'app', clientSecret: 'very secret' }
 const CANNOT_OPEN = { code: 'CANNOT_OPEN' }
 
 t.test('a record opens as what it was, and nothing of it is readable in its document', async (t) => {
-  const { put, remove } = sealChange(sealer, [
+  const [document, gone] = sealChange(sealer, [
     ['client', 'app', client],
     ['grant', 'gone', undefined],
   ])
-  t.same(remove, [{ kind: 'grant', id: 'gone' }])
-  t.same(openDocuments(sealer, put).client, new Map([['app', client]]))
-  t.notOk(Buffer.from(put[0]!.body).includes('secret'))
+  const { body } = document!
+  t.same(gone, { kind: 'grant', id: 'gone', body: undefined })
+  t.same(openDocuments(sealer, [{ ...document!, body: body! }]).client, new Map([['app', client]]))
+  t.notOk(Buffer.from(body!).includes('secret'))
 })
 
 t.test('a document opens neither for another record nor as another kind', async (t) => {
-  const [document] = sealChange(sealer, [['client', 'app', client]]).put
-  t.throws(() => openDocuments(sealer, [{ ...document!, id: 'other' }]), CANNOT_OPEN)
-  t.throws(() => openDocuments(sealer, [{ ...document!, kind: 'key' }]), CANNOT_OPEN)
+  const [sealed] = sealChange(sealer, [['client', 'app', client]])
+  const body = sealed!.body!
+  t.throws(() => openDocuments(sealer, [{ kind: 'client', id: 'other', body }]), CANNOT_OPEN)
+  t.throws(() => openDocuments(sealer, [{ kind: 'key', id: 'app', body }]), CANNOT_OPEN)
 })
 
 t.test('a kind that a newer relay wrote is left alone', async (t) => {

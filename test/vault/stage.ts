@@ -3,7 +3,7 @@ import { createLog } from '../../src/telemetry/log.ts'
 import type { Granted, IssuedPair, PinterestOauth } from '../../src/pinterest/oauth.ts'
 import { createRefresher } from '../../src/vault/refresher.ts'
 import { createSealer } from '../../src/vault/seal.ts'
-import type { DocumentKey, VaultDocument, VaultStore } from '../../src/vault/vault-store.ts'
+import type { VaultDocument, VaultStore } from '../../src/vault/vault-store.ts'
 import { openVault, type Vault } from '../../src/vault/vault.ts'
 import { createManualClock, runDue } from '../support/clock.ts'
 
@@ -24,15 +24,17 @@ export interface AskedRefresh {
 export function createMemoryStore() {
   const documents = new Map<string, VaultDocument>()
   const state = { isBroken: false }
-  const nameOf = ({ kind, id }: DocumentKey) => `${kind} ${id}`
+  const nameOf = ({ kind, id }: { readonly kind: string; readonly id: string }) => `${kind} ${id}`
   const vaultStore: VaultStore = {
     readVault: async () => [...documents.values()],
     async changeVault(decide) {
-      const { put, remove } = await decide(undefined)
-      if (put.length + remove.length === 0) return
+      const change = await decide(undefined)
+      if (change.length === 0) return
       if (state.isBroken) throw Object.assign(new Error('no space'), { code: 'STORE_UNAVAILABLE' })
-      for (const document of put) documents.set(nameOf(document), document)
-      for (const key of remove) documents.delete(nameOf(key))
+      for (const { body, ...key } of change) {
+        if (body === undefined) documents.delete(nameOf(key))
+        else documents.set(nameOf(key), { ...key, body })
+      }
     },
     claim: () => Promise.resolve(true),
     unclaim: () => Promise.resolve(),

@@ -32,8 +32,10 @@ export function createVaultStore(pool: Pool, owner: Owner): VaultStore {
         const { rows } = await client.query<{ version: number }>('SELECT version FROM vault_version')
         const { version } = rows[0]!
         const fresh = version === before ? undefined : (await client.query<VaultDocument>(READ_ALL)).rows
-        const { put, remove } = await decide(fresh)
-        if (put.length + remove.length === 0) return version
+        const change = await decide(fresh)
+        if (change.length === 0) return version
+        const put = change.filter(({ body }) => body !== undefined)
+        const remove = change.filter(({ body }) => body === undefined)
         await client.query(
           `INSERT INTO documents (kind, id, body) SELECT * FROM unnest($1::text[], $2::text[], $3::bytea[])
            ON CONFLICT (kind, id) DO UPDATE SET body = excluded.body`,

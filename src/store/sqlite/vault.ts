@@ -26,11 +26,13 @@ export function createVaultStore(db: DatabaseSync, reservedSpace: ReservedSpace)
     readVault: async () => attempt(() => select.all().map((row) => ({ ...row }) as unknown as VaultDocument)),
     async changeVault(decide) {
       const change = await decide(undefined)
-      if (change.put.length + change.remove.length === 0) return
+      if (change.length === 0) return
       attempt(() => {
         db.exec('BEGIN IMMEDIATE')
-        for (const { kind, id, body } of change.put) put.run(kind, id, body)
-        for (const { kind, id } of change.remove) remove.run(kind, id)
+        for (const { kind, id, body } of change) {
+          if (body === undefined) remove.run(kind, id)
+          else put.run(kind, id, body)
+        }
         db.exec('COMMIT')
       })
     },

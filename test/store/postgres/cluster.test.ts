@@ -97,7 +97,7 @@ void t.test(
     // It has to find out first what became of the one before, and that waits as well.
     await Promise.all([t.rejects(store.commit(makeBatch(['next'])), unavailable), cancelWait()])
     const document = { kind: 'key', id: '1', body: Buffer.alloc(32) }
-    const change = vaultStore.changeVault(() => ({ put: [document], remove: [] }))
+    const change = vaultStore.changeVault(() => [document])
     await Promise.all([t.rejects(change, unavailable), cancelWait()])
     await Promise.all([t.rejects(vaultStore.claim('one'), unavailable), cancelWait()])
     const breaker = { status: 'closed', reason: '', forMs: 0 } as const

@@ -47,7 +47,7 @@ for (const poolMode of ['session', 'transaction'] as const) {
     ])
     t.match(await one.store.totals({}), { received: 3, delivered: 2, queued: 0, duplicate: 1 })
     const document = { kind: 'key', id: '1', body: Buffer.alloc(32) }
-    await one.vaultStore.changeVault(() => ({ put: [document], remove: [] }))
+    await one.vaultStore.changeVault(() => [document])
     t.equal((await two.vaultStore.readVault()).length, 1)
     const tokens = { capacity: 9, refillPerMinute: 9, wanted: 1, holding: 0, unused: 0 }
     const exchanges = Array.from({ length: 24 }, (_, n) =>

@@ -387,7 +387,7 @@ t.test('the database starts again, and the store continues by itself', async (t)
   const acknowledged = store.acknowledge(whole(batchId))
   await t.rejects(store.commit(makeBatch(['b'])), { code: 'STORE_UNAVAILABLE' })
   await t.rejects(
-    vaultStore.changeVault(() => ({ put: [], remove: [] })),
+    vaultStore.changeVault(() => []),
     { code: 'STORE_UNAVAILABLE' },
   )
   await server.start()
@@ -406,7 +406,7 @@ t.test('news reach the others', async (t) => {
   const breaker = { status: 'open', reason: 'rate_limited', forMs: 600_000 } as const
   await one.shared.putBreaker(LIVE, breaker)
   const document = { kind: 'client', id: 'app', body: Buffer.from('x') }
-  await one.vaultStore.changeVault(() => ({ put: [document], remove: [] }))
+  await one.vaultStore.changeVault(() => [document])
   await until(() => news.length === 3)
   t.same(news, [
     { kind: 'queues', queues: [LIVE] },
@@ -543,7 +543,7 @@ t.test(
        WHERE datname = current_database() AND application_name LIKE 'test%' ORDER BY pid`,
       )
     await store.commit(makeBatch(['a']))
-    await vaultStore.changeVault(() => ({ put: [], remove: [] }))
+    await vaultStore.changeVault(() => [])
     const before = await connections()
     await t.rejects(store.acknowledge([undefined as never]), TypeError)
     const thrown = new TypeError('in decide')

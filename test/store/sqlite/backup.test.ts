@@ -77,10 +77,7 @@ t.test(
     const post = async () => {
       for (let number = 0; !isOver; number++) {
         const body = Buffer.from(String(number))
-        await opened.vaultStore.changeVault(() => ({
-          put: [{ kind: 'key', id: `${number}`, body }],
-          remove: [],
-        }))
+        await opened.vaultStore.changeVault(() => [{ kind: 'key', id: `${number}`, body }])
         await opened.store.commit(makeBatch([`posted-${number}`]))
         committed.push(number)
       }

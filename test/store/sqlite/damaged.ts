@@ -37,7 +37,7 @@ export async function makePattern(folder: string, batchCount = 120): Promise<Pat
     reservedBytes: RESERVED_BYTES,
   })
   const documents = [...ACCOUNTS, 'key'].map((id) => ({ kind: 'account', id, body: randomBytes(300) }))
-  await vaultStore.changeVault(() => ({ put: documents, remove: [] }))
+  await vaultStore.changeVault(() => documents)
 
   const commit = async (ids: readonly string[], queue: typeof LIVE) => {
     const { batchId } = (await store.commit(makeBatch(ids, queue))).batch!

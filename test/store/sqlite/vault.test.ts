@@ -13,7 +13,7 @@ t.test('the old master key is needed until every secret of the vault is sealed a
   const put = async (masterKeys: { current: Uint8Array; previous?: Uint8Array }, key: Uint8Array) => {
     const { vaultStore, store, close } = await openSqlite({ path, masterKeys, reservedBytes: RESERVED_BYTES })
     const document = { kind: 'client', id: 'app', body: seal(key) }
-    await vaultStore.changeVault(() => ({ put: [document], remove: [] }))
+    await vaultStore.changeVault(() => [document])
     await store.reseal(10)
     await close()
   }
