@@ -74,10 +74,8 @@ export interface Grant extends PairTerms {
   readonly askedAtMs: number | undefined
   /** Pinterest refused the refresh token: a person has to consent again. */
   readonly refusedAtMs: number | undefined
-  /** Why the last refresh failed; undefined once one succeeded. */
-  readonly failure: TokenFailure | undefined
-  /** Failed refreshes in a row; absent: none. */
-  readonly failures?: number | undefined
+  /** Why the last refresh failed, and how many have in a row; undefined once one succeeded. */
+  readonly failure: (TokenFailure & { readonly count: number }) | undefined
 }
 
 export interface TokenFailure {

@@ -48,14 +48,12 @@ interface RefresherOptions {
 const REFRESH_AT = 4 / 5
 /** So that a hundred grants of one afternoon are not refreshed in one minute. */
 const JITTER = 1 / 50
-/** Pinterest's tokens live for weeks. One that says seconds must not be asked for in a loop. */
-const SHORTEST_LIFE_MS = 60_000
 const FIRST_RETRY_MS = 5000
 const LONGEST_RETRY_MS = 15 * 60_000
 /** A refusal needs a person, but may have been Pinterest's own mistake: it is retried hourly. */
 const REFUSED_RETRY_MS = 3600_000
-/** Pinterest may refuse a token that it gave a moment ago; more tokens do not help then. */
-const REFUSED_AGAIN_MS = 5 * 60_000
+/** Pinterest may refuse a token that it gave a moment ago, or say that it lives for seconds; more tokens do not help then. */
+const RENEWED_AGAIN_MS = 5 * 60_000
 /** Another replica refreshes: by then it is done, or has at least asked. */
 const CLAIMED_AGAIN_MS = 3000
 /** The wall clock may be set: it is read again at least so often. */
@@ -65,11 +63,11 @@ const ELSEWHERE = 'refreshed_elsewhere'
 
 /** Pure. When a grant is asked for, in milliseconds since the epoch, and whether only since its token is old. */
 function planRefresh(grant: Grant, nowMs: number): { readonly dueAtMs: number; readonly isByAge: boolean } {
-  const { grantId, issuedAtMs, expiresAtMs, askedAtMs, refusedAtMs, failure, failures = 1 } = grant
+  const { grantId, issuedAtMs, expiresAtMs, askedAtMs, refusedAtMs, failure } = grant
   // In [0, 1): the same in every replica and at every check.
   const share = Number.parseInt(sha256Hex(grantId).slice(0, 8), 16) / 2 ** 32
   if (failure === undefined && askedAtMs === undefined) {
-    const lifeMs = Math.max(SHORTEST_LIFE_MS, expiresAtMs - issuedAtMs)
+    const lifeMs = expiresAtMs - issuedAtMs
     return { dueAtMs: issuedAtMs + lifeMs * (REFRESH_AT - JITTER * share), isByAge: true }
   }
   const failedAtMs = failure?.atMs ?? -Infinity
@@ -77,7 +75,7 @@ function planRefresh(grant: Grant, nowMs: number): { readonly dueAtMs: number; r
   const isOpen = askedAtMs !== undefined && askedAtMs > failedAtMs
   // A time far ahead was written while the clock was wrong: waiting for it could take years.
   if (isOpen || failedAtMs > nowMs + LONGEST_RETRY_MS) return { dueAtMs: -Infinity, isByAge: false }
-  const backoffMs = Math.min(LONGEST_RETRY_MS, FIRST_RETRY_MS * 2 ** Math.min(failures - 1, 20))
+  const backoffMs = Math.min(LONGEST_RETRY_MS, FIRST_RETRY_MS * 2 ** Math.min((failure?.count ?? 1) - 1, 20))
   const pauseMs =
     refusedAtMs === undefined ? backoffMs * (0.75 + share / 4) : REFUSED_RETRY_MS * (0.75 + share / 2)
   return { dueAtMs: failedAtMs + pauseMs, isByAge: false }
@@ -87,8 +85,8 @@ export function createRefresher(options: RefresherOptions) {
   const { vault, clock, isClockTrusted } = options
   /** By grant, monotonic: after what its record does not say. */
   const pausedUntilMs = new Map<string, number>()
-  const renewedMs = new Map<string, number>()
-  const ask = createRefresh(options, { pausedUntilMs, renewedMs, isStopped: () => isStopped })
+  const pause = (grantId: string, ms: number) => void pausedUntilMs.set(grantId, clock.monotonicMs() + ms)
+  const ask = createRefresh(options, pause, () => isStopped)
   const running = new Map<string, Promise<RefreshResult>>()
   let cancelSleep = () => {}
   let isStopped = false
@@ -134,9 +132,8 @@ export function createRefresher(options: RefresherOptions) {
   /** Pinterest refused this grant's access token. Asks for a new one, unless that was just done or is due anyway. */
   function accessRefused(grantId: string): void {
     const grant = vault.grant(grantId)
-    const isNew = clock.monotonicMs() < (renewedMs.get(grantId) ?? -Infinity) + REFUSED_AGAIN_MS
     // While it fails or is refused, it is asked again anyhow.
-    if (isStopped || grant === undefined || grant.failure !== undefined || isNew) return
+    if (isStopped || grant === undefined || grant.failure !== undefined) return
     if (running.has(grantId) || msUntilDue(grantId, -Infinity) > 0) return
     void refresh(grantId).then((result) => {
       // Its record says nothing of this: another replica may die before it has asked, or with the answer.
@@ -171,10 +168,9 @@ export function createRefresher(options: RefresherOptions) {
 /** One refresh of one grant: claimed, asked, and written down. What it makes never rejects. */
 function createRefresh(
   { vault, oauth, clock, log, onRefresh }: RefresherOptions,
-  state: Record<'pausedUntilMs' | 'renewedMs', Map<string, number>> & { readonly isStopped: () => boolean },
+  pause: (grantId: string, ms: number) => void,
+  isStopped: () => boolean,
 ) {
-  const pause = (grantId: string, ms: number) => state.pausedUntilMs.set(grantId, clock.monotonicMs() + ms)
-
   /** Undefined where the vault cannot be written. */
   async function written<Result>(grantId: string, change: Promise<Result>): Promise<Result | undefined> {
     try {
@@ -195,10 +191,10 @@ function createRefresh(
       const renew = () => written(grantId, vault.renewGrant(grantId, answer.value, clientSecret))
       // The old refresh token is gone: this pair exists nowhere else.
       while ((await renew()) === undefined) {
-        if (state.isStopped()) return { kind: 'unwritable' }
+        if (isStopped()) return { kind: 'unwritable' }
         await new Promise<void>((resolve) => void clock.after(COMMIT_AGAIN_MS, resolve))
       }
-      state.renewedMs.set(grantId, clock.monotonicMs())
+      pause(grantId, RENEWED_AGAIN_MS)
       report(grantId, 'renewed')
       return { kind: 'renewed' }
     }
@@ -257,17 +253,16 @@ const REPORTS = {
 /** What the grant's record says after a failure. */
 function failureNote(grant: Grant, failure: OauthFailure, nowMs: number): GrantNote {
   const wasAsked = grant.askedAtMs !== undefined
-  const failures = (grant.failures ?? 0) + 1
+  const count = (grant.failure?.count ?? 0) + 1
   if (failure.kind === 'failed') {
     const askedAtMs = wasAsked || failure.isAnswerLost ? nowMs : undefined
-    return { askedAtMs, failures, failure: { atMs: nowMs, reason: failure.reason } }
+    return { askedAtMs, failure: { atMs: nowMs, reason: failure.reason, count } }
   }
   const said = `${failure.status} ${failure.message || 'without a word'}`
   const reason = wasAsked ? `${said} (the answer to an earlier refresh was lost)` : said
   return {
     askedAtMs: undefined,
     refusedAtMs: grant.refusedAtMs ?? nowMs,
-    failures,
-    failure: { atMs: nowMs, reason },
+    failure: { atMs: nowMs, reason, count },
   }
 }
