@@ -4,7 +4,7 @@ import { InvalidRequest } from '../errors.ts'
 import { MAX_EVENT_NAME_LENGTH } from '../events/schema.ts'
 import { defaultOptions, SOURCE_KINDS, type SourceKind, type SourceOptions } from '../sources/source.ts'
 import { changeSettings } from '../vault/records.ts'
-import type { Source } from '../vault/vault.ts'
+import type { Source, SourceSettings } from '../vault/vault.ts'
 import { AdAccountId, camelOf, Label, sendOrFilter, textOf } from './answers.ts'
 
 export const SourceId = textOf('^[a-z0-9-]{1,64}$', 'must be a to z, digits and hyphens, 64 at most')
@@ -92,7 +92,7 @@ const ONLY_OF: Readonly<Record<string, readonly SourceKind[]>> = {
 }
 
 /** What is absent stays as it is; null goes back to the default. Throws INVALID_REQUEST. */
-export function readSettings(body: Body, before: Source | undefined) {
+export function readSettings(body: Body, before: Source | undefined): SourceSettings {
   const kind = body.kind ?? before?.options.kind
   if (kind === undefined) throw new InvalidRequest('kind: is required for a new source.')
   if (before !== undefined && kind !== before.options.kind)

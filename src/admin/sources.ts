@@ -71,17 +71,15 @@ export const sourceRoutes: AdminRoutes = async (app, options) => {
   app.put('/sources/:source_id', { schema: putting }, async (request, reply) => {
     const { source_id: sourceId } = request.params
     const { body } = request
-    const before = vault.source(sourceId)
-    const settings = readSettings(body, before)
-    if (vault.account(settings.adAccountId) === undefined)
-      throw new InvalidRequest('ad_account_id: there is no such account.')
-    if (body.expression !== undefined) {
-      const fault = await findFault(body.expression)
-      if (fault !== undefined) throw new InvalidRequest(`expression: ${fault}.`)
-    }
+    const fault = body.expression && (await findFault(body.expression))
+    if (fault !== undefined) throw new InvalidRequest(`expression: ${fault}.`)
     const outcome = await vault.putSource({
-      ...settings,
       sourceId,
+      settings(before) {
+        const settings = readSettings(body, before)
+        if (vault.account(settings.adAccountId) !== undefined) return settings
+        throw new InvalidRequest('ad_account_id: there is no such account.')
+      },
       secret: body.secret,
       dropsPreviousSecret: body.drop_previous_secret === true,
     })

@@ -215,11 +215,16 @@ function keepKeys({ change, state }: OpenRecords, now: () => number) {
   }
 }
 
-interface SourceChange extends Pick<Source, 'sourceId' | 'adAccountId' | 'label' | 'bots' | 'options'> {
+interface SourceChange {
+  readonly sourceId: string
+  /** Made of what the source is by then. What it throws changes nothing. */
+  readonly settings: (before: Source | undefined) => SourceSettings
   /** Replaces the one in use, which stays valid; undefined: the one in use stays. */
   readonly secret: string | undefined
   readonly dropsPreviousSecret: boolean
 }
+
+export type SourceSettings = Pick<Source, 'adAccountId' | 'label' | 'bots' | 'options'>
 
 /** Shops whose webhooks are taken, and what they are signed with. */
 function keepSources({ state, change, edit }: OpenRecords, now: () => number) {
@@ -229,21 +234,21 @@ function keepSources({ state, change, edit }: OpenRecords, now: () => number) {
     /** The current one first. Never log, answer or store them. */
     secretsOf: (sourceId: string) => state().source.get(sourceId)?.secrets,
     /** Registers a source or replaces its settings; its secret, too, if one is given. */
-    putSource: ({ secret, dropsPreviousSecret, ...settings }: SourceChange) =>
+    putSource: ({ sourceId, settings, secret, dropsPreviousSecret }: SourceChange) =>
       change<'added' | 'replaced' | 'secret_missing'>(() => {
-        const before = state().source.get(settings.sourceId)
+        const before = state().source.get(sourceId)
         const known = before?.secrets ?? []
         const isNew = secret !== undefined && secret !== known[0]
         const all = isNew ? [secret, ...known] : known
         const secrets = all.slice(0, dropsPreviousSecret ? 1 : 2)
         if (secrets.length === 0) return [[], 'secret_missing']
         const source: Source = {
-          ...settings,
+          sourceId,
+          ...settings(before?.source),
           secretSetAtMs: isNew || before === undefined ? now() : before.source.secretSetAtMs,
           createdAtMs: before?.source.createdAtMs ?? now(),
         }
-        const entry = ['source', source.sourceId, { source, secrets }] as const
-        return [[entry], before === undefined ? 'added' : 'replaced']
+        return [[['source', sourceId, { source, secrets }]], before === undefined ? 'added' : 'replaced']
       }),
     deleteSource: (sourceId: string) => edit('source', sourceId, () => [['source', sourceId, undefined]]),
   }

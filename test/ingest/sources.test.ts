@@ -374,6 +374,17 @@ t.test('orders of a till, which name no customer, are no problem of their source
   ])
 })
 
+t.test('of settings that are changed at the same time none is lost', async (t) => {
+  const { admin, account } = await enter(t)
+  await admin('PUT', '/sources/at-once', { kind: 'shopify', ad_account_id: account, secret: SECRET })
+  const changes = { label: 'Shop', event_id: '{name}', money: 'presentment', renewals: 'send', test: true }
+  const given = Object.entries(changes).map(([name, value]) =>
+    admin('PUT', '/sources/at-once', { [name]: value }),
+  )
+  await Promise.all(given)
+  t.match((await admin('GET', '/sources/at-once')).body, changes)
+})
+
 t.test('settings that make no sense are refused, by name', async (t) => {
   const { admin, account } = await enter(t)
   const good = { kind: 'shopify', ad_account_id: account, secret: SECRET }
