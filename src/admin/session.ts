@@ -103,7 +103,12 @@ export const sessionRoutes: AdminRoutes = async (app, options) => {
 
   const ending = { summary: 'End the browser session', response: { 204: NoContent } }
   app.delete('/session', { ...open, schema: ending }, async (request, reply) => {
-    sessions.end(sessions.find(request.headers.cookie) ?? '')
+    const sessionId = sessions.find(request.headers.cookie)
+    if (sessionId === undefined) {
+      refusals.note(false)
+      throw new Unauthorized()
+    }
+    sessions.end(sessionId)
     return reply.header('set-cookie', sessions.cookieOf(undefined)).code(204).send()
   })
 }

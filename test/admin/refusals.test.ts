@@ -83,6 +83,19 @@ t.test('a guesser, by token or login, keeps nobody with the right token out', as
   t.equal(logLines.filter((line) => line.includes('admin requests without the token')).length, 1)
 })
 
+t.test('who has no session ends none, and leaves neither an audit entry nor a line', async (t) => {
+  const { relay, admin, logLines } = await setUp(t)
+  const entries = async () => (await admin('GET', '/audit')).body['entries']
+  const before = await entries()
+  const [{ status }, forged] = await Promise.all([
+    fetch(`${relay.adminUrl}/session`, { method: 'DELETE' }),
+    fetch(`${relay.adminUrl}/session`, { method: 'DELETE', headers: { cookie: 'pinrelay_session=x' } }),
+  ])
+  t.same([status, forged.status], [401, 401])
+  t.same(await entries(), before)
+  t.notOk(logLines.some((line) => line.includes('/session')))
+})
+
 t.test('a request without a Host is answered with what it lacks', async (t) => {
   const { relay } = await setUp(t)
   const socket = connect(Number(new URL(relay.adminUrl).port), '127.0.0.1')
