@@ -95,13 +95,13 @@ export const accountRoutes: AdminRoutes = async (app, options) => {
       throw new InvalidRequest('oauth: cannot be given together with access_token.')
     }
     if (accessToken !== undefined && force !== true) await demandUse(adAccountId, accessToken)
-    const outcome =
-      oauth === undefined
-        ? await vault.putAccount({
-            ...settings,
-            token: accessToken === undefined ? undefined : { kind: 'given', accessToken },
-          })
-        : await granting.putAccount(settings, readGrant(oauth))
+    const grant = oauth && readGrant(oauth)
+    // Before: where it fails, the app's secret may have been changed, or the refresh token used up.
+    if (grant !== undefined) request.audited = {}
+    const token = accessToken === undefined ? undefined : ({ kind: 'given', accessToken } as const)
+    const outcome = await (grant === undefined
+      ? vault.putAccount({ ...settings, token })
+      : granting.putAccount(settings, grant))
     if (outcome === 'token_missing') {
       throw new InvalidRequest('access_token: is required for a new account, or oauth.')
     }

@@ -463,3 +463,15 @@ t.test('an account is verified with its own token, given, of a grant or none', a
     token: { last_failure: { at: String, reason: String } },
   })
 })
+
+t.test('a new app secret is audited, also where the account that it came with was refused', async (t) => {
+  const stand = await enter(t)
+  const { refreshToken } = consented(stand)
+  await put(stand, '2', { ...CLIENT, refresh_token: refreshToken })
+  const requests = countTokenRequests(stand)
+  const given = { client_id: 'app', client_secret: 'client-secret-0002', refresh_token: refreshToken }
+  t.match(await put(stand, '4', given), { status: 400, body: { message: /not permitted/ } })
+  t.match(requests(), { refreshes: 1 }, 'it was tried, and kept')
+  const { entries } = (await stand.admin('GET', '/audit?limit=1')).body as { entries: object[] }
+  t.match(entries, [{ action: 'PUT /accounts/:id', details: { ad_account_id: '4', status: 400 } }])
+})
