@@ -59,7 +59,12 @@ const proxy = (description: string) =>
       read: proxyUrl,
     }),
   )
-const URL_RULE = ['an http or https URL without query or fragment', '^https?://[^\\s?#]+$'] as const
+const url = (description: string, value?: string, rule = URL_RULE, pattern = URL_PATTERN) => ({
+  ...text(rule, pattern, description, value),
+  read: (text: string) => (URL.canParse(text) ? text : undefined),
+})
+const URL_RULE = 'an http or https URL without query or fragment'
+const URL_PATTERN = '^https?://[^\\s?#]+$'
 
 export const SettingsSchema = Type.Object({
   CELL: Type.Optional(
@@ -79,15 +84,16 @@ export const SettingsSchema = Type.Object({
     'names that the admin port answers to, beside localhost, ADMIN_HOST, the host of ADMIN_PUBLIC_URL and any address',
   ),
   ADMIN_TOKEN: secret(
-    'at least 16 visible ASCII characters',
-    '^[!-~]{16,}$',
+    '16 to 512 visible ASCII characters',
+    '^[!-~]{16,512}$',
     'token of the admin port; unset: made at the first start and kept beside the store. Required with PostgreSQL',
   ),
   ADMIN_PUBLIC_URL: Type.Optional(
-    text(
-      'an http or https URL without query, fragment or closing slash',
-      '^https?://[^\\s?#]*[^\\s?#/]$',
+    url(
       'where browsers reach the admin port; Pinterest leads back there after a consent',
+      undefined,
+      'an http or https URL without user, query, fragment or closing slash',
+      '^https?://[^\\s?#@]*[^\\s?#@/]$',
     ),
   ),
   DATABASE_URL: text(
@@ -100,8 +106,8 @@ export const SettingsSchema = Type.Object({
     'seals tokens and events; unset: made at the first start and kept beside the store. Required with PostgreSQL',
   ),
   MASTER_KEY_PREVIOUS: masterKey('opens what an earlier MASTER_KEY sealed'),
-  PINTEREST_API_URL: text(...URL_RULE, 'the Pinterest API, or the sandbox', 'https://api.pinterest.com/v5'),
-  PINTEREST_CONSENT_URL: text(...URL_RULE, 'where people consent', 'https://www.pinterest.com/oauth/'),
+  PINTEREST_API_URL: url('the Pinterest API, or the sandbox', 'https://api.pinterest.com/v5'),
+  PINTEREST_CONSENT_URL: url('where people consent', 'https://www.pinterest.com/oauth/'),
   HTTPS_PROXY: proxy('proxy for calls to Pinterest at an https address, also as https_proxy'),
   HTTP_PROXY: proxy('the same for an http address, also as http_proxy'),
   NO_PROXY: Type.Optional(
@@ -160,7 +166,7 @@ export const SettingsSchema = Type.Object({
   METRICS_OPEN: flag('GET /metrics needs no token'),
   DOCS_OPEN: flag('the description of the public port (/docs on the admin port) needs no token'),
   OTEL_EXPORTER_OTLP_ENDPOINT: Type.Optional(
-    text(...URL_RULE, 'where traces are sent, over OTLP/HTTP (/v1/traces is added); unset: no traces'),
+    url('where traces are sent, over OTLP/HTTP (/v1/traces is added); unset: no traces'),
   ),
   OTEL_SERVICE_NAME: text('a name without spaces', '^\\S{1,200}$', 'name of the relay in traces', 'pinrelay'),
   LOG_LEVEL: Type.Enum(LOG_LEVELS, {

@@ -1,4 +1,5 @@
 import t from 'tap'
+import { readSource } from './support/source.ts'
 import { readSettings, SettingsSchema } from '../src/settings.ts'
 
 t.test('without settings everything has its default', async (t) => {
@@ -55,6 +56,15 @@ const wrong: [string, Record<string, string>, RegExp][] = [
   ],
   ['a short admin token', { ADMIN_TOKEN: 'short' }, /^ADMIN_TOKEN must/],
   ['a URL with a query', { PINTEREST_API_URL: 'http://x/v5?a=b' }, /^PINTEREST_API_URL must/],
+  ['a URL with half an address', { PINTEREST_API_URL: 'http://[::1/v5' }, /^PINTEREST_API_URL must/],
+  ['a URL of no port', { ADMIN_PUBLIC_URL: 'https://relay:99999' }, /^ADMIN_PUBLIC_URL must/],
+  // The log shows it.
+  ['a password in the address', { ADMIN_PUBLIC_URL: 'https://me:secret@relay' }, /^ADMIN_PUBLIC_URL must/],
+  [
+    'an admin token that no header may hold',
+    { ADMIN_TOKEN: 'a'.repeat(513) },
+    /^ADMIN_TOKEN must be 16 to 512/,
+  ],
   ['a number with a unit', { BODY_LIMIT_BYTES: '8MiB' }, /^BODY_LIMIT_BYTES must/],
   ['a database in memory', { DATABASE_URL: 'sqlite::memory:' }, /^DATABASE_URL must/],
   ['a folder for a database', { DATABASE_URL: 'sqlite:/data/' }, /^DATABASE_URL must/],
@@ -97,8 +107,10 @@ t.test('the settings are frozen', async (t) => {
   t.ok(Object.isFrozen(readSettings({})))
 })
 
-t.test('every setting of the schema is read from the environment', async (t) => {
-  t.ok(Object.keys(SettingsSchema.properties).every((name) => /^[A-Z_]+$/.test(name)))
+t.test('each setting is used', async (t) => {
+  const source = readSource('settings.ts')
+  for (const name of Object.keys(SettingsSchema.properties))
+    t.match(source, new RegExp(`\\b${name}\\b`), name)
 })
 
 function messageOf(environment: Record<string, string>): string {

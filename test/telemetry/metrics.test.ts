@@ -1,4 +1,5 @@
 import t from 'tap'
+import { readSource } from '../support/source.ts'
 import { createMetrics, METRICS, typeOf } from '../../src/telemetry/metrics.ts'
 
 t.test('values are collected at each scrape, and what is gone has no series', async (t) => {
@@ -33,4 +34,10 @@ t.test('each metric has a name of its own, and the type that its name says', asy
   const all = Object.values(METRICS)
   t.equal(new Set(all.map(({ name }) => name)).size, all.length)
   for (const metric of all) t.match(text, `# TYPE ${metric.name} ${typeOf(metric)}\n`)
+})
+
+t.test('each metric is counted or collected', async (t) => {
+  const source = readSource()
+  for (const key of Object.keys(METRICS))
+    t.match(source, new RegExp(`(metrics|handles)\\s*\\.${key}\\b|\\.collect\\('${key}'`), key)
 })
