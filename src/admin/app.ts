@@ -55,6 +55,8 @@ const ROUTES: readonly (readonly [tag: string, routes: AdminRoutes])[] = [
 ]
 
 const BODY_LIMIT_BYTES = 64 * 1024
+/** For a whole request. Fastify has none: bodies that never end would keep their connections, also those of a login. */
+const REQUEST_TIMEOUT_MS = 60_000
 
 export async function createAdminApp(options: AdminOptions): Promise<FastifyInstance> {
   const { log, adminToken } = options
@@ -62,6 +64,7 @@ export async function createAdminApp(options: AdminOptions): Promise<FastifyInst
   const app = Fastify({
     logger: false,
     bodyLimit: BODY_LIMIT_BYTES,
+    requestTimeout: REQUEST_TIMEOUT_MS,
     routerOptions: { maxParamLength: 200 },
     // A path of no route; Fastify's own answer would quote it.
     frameworkErrors: (error, _request, reply) => void sendError(error, reply),
@@ -155,7 +158,7 @@ const compileSchema: FastifySchemaCompiler<XSchema> = ({ schema }) => {
 
 /** None, or `{}`, which clients send that always send JSON. */
 function isEmpty(body: unknown): boolean {
-  return body === undefined || body === null || JSON.stringify(body) === '{}'
+  return body === undefined || (typeof body === 'object' && Object.keys(body ?? {}).length === 0)
 }
 
 function sendError(error: FastifyError, reply: FastifyReply): FastifyReply {

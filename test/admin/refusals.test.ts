@@ -2,7 +2,8 @@ import { request } from 'node:http'
 import { connect } from 'node:net'
 import { text } from 'node:stream/consumers'
 import t, { type Test } from 'tap'
-import { createHostCheck } from '../../src/admin/app.ts'
+import { createAdminApp, createHostCheck } from '../../src/admin/app.ts'
+import type { AdminOptions } from '../../src/admin/options.ts'
 import { createRefusals } from '../../src/admin/refusals.ts'
 import { createLog } from '../../src/telemetry/log.ts'
 import { createMetrics } from '../../src/telemetry/metrics.ts'
@@ -94,6 +95,22 @@ t.test('who has no session ends none, and leaves neither an audit entry nor a li
   t.same([status, forged.status], [401, 401])
   t.same(await entries(), before)
   t.notOk(logLines.some((line) => line.includes('/session')))
+})
+
+t.test('a request that never ends is ended', async (t) => {
+  const clock = createManualClock()
+  const settings = { ADMIN_HOST: '127.0.0.1', ADMIN_HOSTS: [] }
+  const options = { settings, clock, version: '', publicUrl: () => '' } as unknown as AdminOptions
+  const app = await createAdminApp(options)
+  t.teardown(() => app.close())
+  t.ok(app.server.requestTimeout > 0 && app.server.requestTimeout <= 60_000)
+})
+
+t.test('a body that is nested too deep to be written is refused like any other', async (t) => {
+  const { relay } = await setUp(t)
+  const headers = { authorization: `Bearer ${ADMIN_TOKEN}`, 'content-type': 'application/json' }
+  const body = `${'['.repeat(30_000)}${']'.repeat(30_000)}`
+  t.equal((await fetch(`${relay.adminUrl}/reseal`, { method: 'POST', headers, body })).status, 400)
 })
 
 t.test('a request without a Host is answered with what it lacks', async (t) => {
