@@ -43,6 +43,9 @@ export async function orAfter(clock: Clock, delayMs: number, promise: Promise<un
   cancel()
 }
 
+export const sleep = (clock: Clock, delayMs: number) =>
+  new Promise<void>((resolve) => void clock.after(delayMs, resolve))
+
 /** Works run one after the other, in the order in which they were added, whatever becomes of those before. */
 export function createSequence() {
   let last: Promise<unknown> = Promise.resolve()

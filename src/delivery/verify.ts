@@ -1,4 +1,5 @@
 /** Asks Pinterest whether an account's token works, with a canary. Takes a call limiter token like any other call. */
+import { sleep } from '../clock.ts'
 import type { CallOutcome } from '../pinterest/pinterest.ts'
 import { createScrub } from '../pinterest/scrub.ts'
 import type { Verify } from '../vault/granting.ts'
@@ -15,7 +16,7 @@ export function createVerify({ pinterest, callLimiter, vault, clock, tokenWatch 
     const token = candidate ?? vault.tokenOf(adAccountId)
     if (token === undefined) return NO_TOKEN
     for (let waitMs = callLimiter.take(adAccountId); waitMs > 0; waitMs = callLimiter.take(adAccountId)) {
-      await new Promise<void>((resolve) => void clock.after(waitMs, resolve))
+      await sleep(clock, waitMs)
     }
     const outcome = await pinterest.sendEvents(canaryCall(adAccountId, token, clock.wallMs()))
     callLimiter.finished(adAccountId)

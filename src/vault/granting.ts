@@ -5,7 +5,8 @@
  * Throws INVALID_REQUEST, TOKEN_REFUSED, NO_GRANT or PINTEREST_UNAVAILABLE.
  */
 import { Readable } from 'node:stream'
-import { createSequence, orAfter, type Clock } from '../clock.ts'
+import { sha256Hex } from '../events/hash.ts'
+import { createSequence, orAfter, sleep, type Clock } from '../clock.ts'
 import { InvalidRequest, NoGrant, NotFound, PinterestUnavailable, TokenRefused } from '../errors.ts'
 import {
   hasScope,
@@ -50,6 +51,8 @@ interface GrantingOptions {
 /** Asked for with every consent, and of every refresh token that is given. */
 export const SCOPE = 'ads:write,ads:read'
 
+const CLAIM_AGAIN_MS = 1000
+
 export function createGranting(options: GrantingOptions) {
   const { vault, oauth, verify, clock } = options
   const givenGrants = createGivenGrants(options)
@@ -68,15 +71,30 @@ export function createGranting(options: GrantingOptions) {
     return Readable.from(others).filter(moves, { concurrency: 8 }).toArray()
   }
 
+  /** Another replica may be given the same refresh token: whoever comes second finds its grant. */
+  async function alone<Result>(given: GivenGrant, work: () => Promise<Result>): Promise<Result> {
+    if (given.kind !== 'refresh_token') return work()
+    const name = sha256Hex(given.refreshToken)
+    while (!(await vault.claim(name))) await sleep(clock, CLAIM_AGAIN_MS)
+    try {
+      await vault.reload()
+      return await work()
+    } finally {
+      await vault.unclaim(name)
+    }
+  }
+
   return {
     /** Registers or changes an account with what an operator gave. */
     putAccount: (settings: Omit<AccountChange, 'token'>, given: GivenGrant) =>
-      inOrder(async () => {
-        const token = await givenGrants.toToken(settings.adAccountId, given)
-        const outcome = await vault.putAccount({ ...settings, token })
-        givenGrants.kept(given)
-        return outcome
-      }),
+      inOrder(() =>
+        alone(given, async () => {
+          const token = await givenGrants.toToken(settings.adAccountId, given)
+          const outcome = await vault.putAccount({ ...settings, token })
+          givenGrants.kept(given)
+          return outcome
+        }),
+      ),
 
     /**
      * A person consented: `code` becomes a grant of this account, and of the others on its grant that it works for.

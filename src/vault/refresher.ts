@@ -19,7 +19,7 @@
  * While refreshes fail or are refused, the access token is used until Pinterest refuses it as well: only then is a queue held.
  */
 import { codeOf } from '../errors.ts'
-import { orAfter, type Clock } from '../clock.ts'
+import { orAfter, sleep, type Clock } from '../clock.ts'
 import type { Log } from '../telemetry/log.ts'
 import type { OauthFailure, PinterestOauth } from '../pinterest/oauth.ts'
 import { sha256Hex } from '../events/hash.ts'
@@ -192,7 +192,7 @@ function createRefresh(
       // The old refresh token is gone: this pair exists nowhere else.
       while ((await renew()) === undefined) {
         if (isStopped()) return { kind: 'unwritable' }
-        await new Promise<void>((resolve) => void clock.after(COMMIT_AGAIN_MS, resolve))
+        await sleep(clock, COMMIT_AGAIN_MS)
       }
       pause(grantId, RENEWED_AGAIN_MS)
       report(grantId, 'renewed')
@@ -234,8 +234,7 @@ function createRefresh(
       }
       return await ask(begun, clientSecret)
     } finally {
-      // A claim that cannot be given back ends with this process.
-      await vault.endRefresh(grantId).catch(() => undefined)
+      await vault.unclaim(grantId)
     }
   }
 }

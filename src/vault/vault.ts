@@ -77,7 +77,9 @@ export async function openVault({ vaultStore, sealer, now }: VaultOptions) {
         return [[['grant', grantId, asked]], { grant, pair, client }]
       })
     },
-    endRefresh: (grantId: string) => vaultStore.unclaim(grantId),
+    /** Ends with the process where it does not reach the store. */
+    unclaim: (name: string) => vaultStore.unclaim(name).catch(() => undefined),
+    claim: (name: string) => vaultStore.claim(name),
 
     quality: (adAccountId: string) => state().quality.get(adAccountId),
     putQuality: (quality: Quality) => put(['quality', quality.adAccountId, quality]),

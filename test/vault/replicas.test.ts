@@ -1,7 +1,8 @@
 /** Several replicas over one vault: each with a refresher of its own. */
 import t from 'tap'
 import { createManualClock, runDue, type ManualClock } from '../support/clock.ts'
-import { addGrant, createMemoryStore, DAY_MS, setStage, type MemoryStore } from './stage.ts'
+import { createGranting } from '../../src/vault/granting.ts'
+import { addGrant, CLIENT, createMemoryStore, DAY_MS, setStage, type MemoryStore } from './stage.ts'
 
 /** What PostgreSQL does: fresh documents before each change, and one holder for each name. */
 function seenBy(name: string, memory: MemoryStore, claims: Map<string, string>): MemoryStore {
@@ -112,4 +113,26 @@ t.test('a token that another replica renewed after a refusal is not renewed agai
   await other.vault.reload()
   await clock.advance(60_000)
   t.equal(one.asked.length + two.asked.length, 1)
+})
+
+t.test('a refresh token that replicas are given at the same time is used by one of them', async (t) => {
+  const { clock, one, two, claims } = await setReplicas()
+  const verify = async () => ({ works: true, isRefused: false, status: 200, message: '' })
+  const unused = () => Promise.reject(new Error('unused'))
+  const given = { kind: 'refresh_token', client: CLIENT, refreshToken: 'pinr_of_both' } as const
+  const put = (stage: typeof one, adAccountId: string) => {
+    const oauth = { ...stage.oauth, exchangeCode: unused, mintConversionToken: unused }
+    return createGranting({ ...stage, oauth, verify }).putAccount({ adAccountId }, given)
+  }
+  const both = Promise.all([put(one, '7'), put(two, '8')])
+  const asked = () => [...one.asked, ...two.asked]
+  await clock.advance(2000)
+  t.equal(asked().length, 1)
+  await asked()[0]!.grant(5)
+  await clock.advance(2000)
+  t.same(await both, ['added', 'added'])
+  t.equal(asked().length, 1)
+  await one.vault.reload()
+  for (const id of ['7', '8']) t.equal(one.vault.tokenOf(id), 'pina_access_5')
+  t.equal(claims.size, 0)
 })

@@ -89,7 +89,7 @@ export async function setStage(memory: MemoryStore = createMemoryStore(), clock 
     onRefresh: (outcome) => void outcomes.push(outcome),
   })
   vault.onAccountChange(() => refresher.check())
-  return { memory, clock, vault, refresher, asked, outcomes, logLines, trust }
+  return { memory, clock, vault, refresher, oauth, asked, outcomes, logLines, trust }
 }
 
 /** Registers accounts on one grant, whose first pair it is; answers the grant's id. */

@@ -110,7 +110,7 @@ t.test('only one replica at a time may refresh a grant, and the next one finds i
   const [holder, other] = begun[1] === 'elsewhere' ? [one, two] : [two, one]
   t.match(await begin(holder), { pair: { refreshToken: 'refresh-1' } }, 'it has it already')
   await holder.renewGrant(grantId, { ...PAIR, refreshToken: 'refresh-2', issuedAtMs: NOW_MS + 5 })
-  await holder.endRefresh(grantId)
+  await holder.unclaim(grantId)
   t.equal(await other.beginRefresh(grantId, NOW_MS, NOW_MS), 'renewed')
   t.match(await begin(other), { pair: { refreshToken: 'refresh-2' } })
 })
