@@ -14,7 +14,7 @@ import Fastify, {
 import type { FastifySchemaValidationError } from 'fastify/types/schema.js'
 import { Compile, type Validator, type XSchema } from 'typebox/schema'
 import { Type, type TSchema } from '../type.ts'
-import { InvalidRequest, NotFound, Unauthorized, WrongHost, codeOf } from '../errors.ts'
+import { InvalidRequest, NotFound, WrongHost, codeOf } from '../errors.ts'
 import { bearerOf } from '../ingest/auth.ts'
 import { accountActionRoutes, accountRoutes } from './accounts.ts'
 import { answerOf, ruleOfPattern } from './answers.ts'
@@ -110,8 +110,7 @@ export async function createAdminApp(options: AdminOptions): Promise<FastifyInst
     const { takesSession, isOpen } = request.routeOptions.config
     if (takesSession === true || isOpen === true || isAllowed(request)) return
     // The key of an ended session is no guess: pages send it until the next login.
-    refusals.note(Boolean(authorization))
-    throw new Unauthorized()
+    throw refusals.note(Boolean(authorization))
   })
   app.addHook('preValidation', (request, _reply, done) => {
     const { body, routeOptions } = request

@@ -2,7 +2,7 @@
  * Requests and logins without the admin token: counted, logged once a minute at most, and answered with 429 where wrong tokens are
  * many. The right token is compared first, however many guesses there are, so guessing locks nobody out.
  */
-import { TooManyGuesses } from '../errors.ts'
+import { TooManyGuesses, Unauthorized } from '../errors.ts'
 import { fullBucket, take } from '../limits/bucket.ts'
 import type { AdminOptions } from './options.ts'
 
@@ -23,18 +23,18 @@ export function createRefusals({
   let loggedMs = -Infinity
   let guesses = fullBucket(GUESSES_AT_ONCE, GUESSES_PER_MINUTE, monotonicMs())
   return {
-    /** `isGuess`: a token was given. Throws TOO_MANY_GUESSES. */
-    note(isGuess: boolean): void {
+    /** `isGuess`: a token was given. Answers what to throw: UNAUTHORIZED or TOO_MANY_GUESSES. */
+    note(isGuess: boolean): Error {
       metrics.adminRefused.inc()
       const nowMs = monotonicMs()
       if (nowMs - loggedMs >= LINE_EVERY_MS) {
         loggedMs = nowMs
         log.warn({ status: 401 }, 'admin requests without the token')
       }
-      if (!isGuess) return
+      if (!isGuess) return new Unauthorized()
       const { bucket, isTaken } = take(guesses, 1, nowMs)
       guesses = bucket
-      if (!isTaken) throw new TooManyGuesses()
+      return isTaken ? new Unauthorized() : new TooManyGuesses()
     },
   }
 }

@@ -8,7 +8,6 @@
  */
 import { createHash, randomBytes, timingSafeEqual } from 'node:crypto'
 import { Type } from '../type.ts'
-import { Unauthorized } from '../errors.ts'
 import { NoContent } from './answers.ts'
 import type { AdminRoutes } from './options.ts'
 
@@ -92,10 +91,7 @@ export const sessionRoutes: AdminRoutes = async (app, options) => {
     response: { 200: Session },
   }
   app.post('/session', { ...open, schema: beginning }, async (request, reply) => {
-    if (!isSame(request.body.admin_token, adminToken)) {
-      refusals.note(true)
-      throw new Unauthorized()
-    }
+    if (!isSame(request.body.admin_token, adminToken)) throw refusals.note(true)
     const { sessionId, sessionKey } = sessions.begin()
     reply.headers({ 'set-cookie': sessions.cookieOf(sessionId), 'cache-control': 'no-store' })
     return { sessionKey, expiresInSeconds: SESSION_LIFE_S }
@@ -104,10 +100,7 @@ export const sessionRoutes: AdminRoutes = async (app, options) => {
   const ending = { summary: 'End the browser session', response: { 204: NoContent } }
   app.delete('/session', { ...open, schema: ending }, async (request, reply) => {
     const sessionId = sessions.find(request.headers.cookie)
-    if (sessionId === undefined) {
-      refusals.note(false)
-      throw new Unauthorized()
-    }
+    if (sessionId === undefined) throw refusals.note(false)
     sessions.end(sessionId)
     return reply.header('set-cookie', sessions.cookieOf(undefined)).code(204).send()
   })

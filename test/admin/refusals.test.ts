@@ -5,6 +5,7 @@ import t, { type Test } from 'tap'
 import { createAdminApp, createHostCheck } from '../../src/admin/app.ts'
 import type { AdminOptions } from '../../src/admin/options.ts'
 import { createRefusals } from '../../src/admin/refusals.ts'
+import { codeOf } from '../../src/errors.ts'
 import { createLog } from '../../src/telemetry/log.ts'
 import { createMetrics } from '../../src/telemetry/metrics.ts'
 import { createManualClock } from '../support/clock.ts'
@@ -19,26 +20,19 @@ function setUpRefusals() {
   const metrics = createMetrics({ version: 'test' })
   metrics.adminRefused.inc = () => void (counted.refusals += 1)
   const refusals = createRefusals({ clock, metrics, log })
-  const guess = () => {
-    try {
-      refusals.note(true)
-      return '401'
-    } catch (error) {
-      return (error as { code: string }).code
-    }
-  }
+  const guess = () => codeOf(refusals.note(true))
   return { clock, counted, refusals, guess }
 }
 
 t.test('twenty guesses are answered with 401 at once, and then one a second', async (t) => {
   const { clock, counted, guess } = setUpRefusals()
   const guessTimes = (count: number) => Array.from({ length: count }, guess)
-  t.same(guessTimes(21), [...Array<string>(20).fill('401'), 'TOO_MANY_GUESSES'])
+  t.same(guessTimes(21), [...Array<string>(20).fill('UNAUTHORIZED'), 'TOO_MANY_GUESSES'])
   await clock.advance(1000)
-  t.same(guessTimes(2), ['401', 'TOO_MANY_GUESSES'])
+  t.same(guessTimes(2), ['UNAUTHORIZED', 'TOO_MANY_GUESSES'])
   t.equal(counted.refusals, 23, 'all are counted')
   await clock.advance(MINUTE_MS)
-  t.same(guessTimes(20), Array(20).fill('401'), 'a minute later it is as before')
+  t.same(guessTimes(20), Array(20).fill('UNAUTHORIZED'), 'a minute later it is as before')
 })
 
 t.test('who gives no token is no guesser, and a line is written once a minute', async (t) => {
