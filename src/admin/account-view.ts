@@ -104,7 +104,7 @@ export function showAccount(options: AdminOptions, adAccountId: string): Account
     token: tokenOf(account, options, nowMs),
     grant: grant && {
       ...grant,
-      status: grant.refusedAtMs === undefined ? 'valid' : 'reauthorize',
+      status: grant.failure?.isRefused === true ? 'reauthorize' : 'valid',
       adAccountIds: vault.accountsOn(grant.grantId),
       expiresInSeconds: secondsUntil(grant.expiresAtMs, nowMs),
       refreshExpiresInSeconds: secondsUntil(grant.refreshExpiresAtMs, nowMs),
@@ -131,7 +131,7 @@ export function problemsOf(
     ...(readiness.overShare().has(adAccountId) ? ['over_share' as const] : []),
     ...(isPaused ? ['paused' as const] : []),
     ...(tokenKind === 'none' ? ['no_token' as const] : []),
-    ...(vault.grantOf(adAccountId)?.refusedAtMs === undefined ? [] : ['reauthorize' as const]),
+    ...(vault.grantOf(adAccountId)?.failure?.isRefused === true ? ['reauthorize' as const] : []),
   ]
 }
 

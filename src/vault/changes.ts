@@ -151,8 +151,7 @@ function toGrant(
   { accessToken, refreshToken, ...terms }: IssuedPair,
 ): GrantRecord {
   const { givenDigest, ...ids } = known
-  const unasked = { askedAtMs: undefined, refusedAtMs: undefined, failure: undefined }
-  const grant = { ...ids, ...terms, ...unasked }
+  const grant = { ...ids, ...terms, askedAtMs: undefined, failure: undefined }
   return { grant, pair: { accessToken, refreshToken }, givenDigest }
 }
 

@@ -65,7 +65,7 @@ export function createGranting(options: GrantingOptions) {
     if (grant === undefined) return []
     const moves = async (other: string) => {
       const { works, isRefused } = await verify(other, accessToken)
-      return works || (grant.refusedAtMs !== undefined && !isRefused)
+      return works || (grant.failure?.isRefused === true && !isRefused)
     }
     const others = vault.accountsOn(grant.grantId).filter((id) => id !== adAccountId)
     return Readable.from(others).filter(moves, { concurrency: 8 }).toArray()
@@ -140,7 +140,7 @@ function createGivenGrants({ vault, oauth, refresher, verify }: GrantingOptions)
   const spares = new Map<string, IssuedPair>()
 
   async function joinGrant(adAccountId: string, grantId: string): Promise<TokenChange> {
-    if (vault.grant(grantId)?.refusedAtMs !== undefined) await demandRenewal(grantId)
+    if (vault.grant(grantId)?.failure?.isRefused === true) await demandRenewal(grantId)
     await demandUse(verify, adAccountId, vault.pairOf(grantId)?.accessToken ?? '')
     return { kind: 'grant', grantId }
   }
@@ -192,6 +192,10 @@ function createGivenGrants({ vault, oauth, refresher, verify }: GrantingOptions)
         throw new PinterestUnavailable('The vault cannot be written: nothing was asked of Pinterest.')
       case 'gone':
         throw new NotFound()
+      case 'elsewhere':
+        throw new PinterestUnavailable(
+          'oauth: another replica refreshes the grant now: try again in a minute.',
+        )
       case 'failed':
       case 'refused':
         throw toError(result, 'oauth')

@@ -72,16 +72,22 @@ export interface Grant extends PairTerms {
   readonly clientId: string
   /** A refresh was sent and its answer is not written yet: the refresh token may be used up. */
   readonly askedAtMs: number | undefined
-  /** Pinterest refused the refresh token: a person has to consent again. */
-  readonly refusedAtMs: number | undefined
-  /** Why the last refresh failed, and how many have in a row; undefined once one succeeded. */
-  readonly failure: (TokenFailure & { readonly count: number }) | undefined
+  /** Undefined once a refresh succeeded. */
+  readonly failure: RefreshFailure | undefined
 }
 
 export interface TokenFailure {
   readonly atMs: number
   /** Scrubbed. */
   readonly reason: string
+}
+
+/** Why the last refresh failed. */
+export interface RefreshFailure extends TokenFailure {
+  /** In a row. */
+  readonly count: number
+  /** This one or one of those before: a person has to consent again. */
+  readonly isRefused: boolean
 }
 
 /** What Pinterest said of an account's events (Event Quality Score). */

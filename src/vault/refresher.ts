@@ -30,6 +30,8 @@ type RefreshResult =
   | OauthFailure
   /** The vault cannot be written: nothing was asked. */
   | { readonly kind: 'unwritable' }
+  /** Another replica does it. */
+  | { readonly kind: 'elsewhere' }
   | { readonly kind: 'gone' }
 
 export type Refresher = ReturnType<typeof createRefresher>
@@ -59,26 +61,24 @@ const CLAIMED_AGAIN_MS = 3000
 /** The wall clock may be set: it is read again at least so often. */
 const LONGEST_SLEEP_MS = 15 * 60_000
 const COMMIT_AGAIN_MS = 1000
-const ELSEWHERE = 'refreshed_elsewhere'
 
 /** Pure. When a grant is asked for, in milliseconds since the epoch, and whether only since its token is old. */
 function planRefresh(grant: Grant, nowMs: number): { readonly dueAtMs: number; readonly isByAge: boolean } {
-  const { grantId, issuedAtMs, expiresAtMs, askedAtMs, refusedAtMs, failure } = grant
+  const { grantId, issuedAtMs, expiresAtMs, askedAtMs, failure } = grant
   // In [0, 1): the same in every replica and at every check.
   const share = Number.parseInt(sha256Hex(grantId).slice(0, 8), 16) / 2 ** 32
   if (failure === undefined && askedAtMs === undefined) {
     const lifeMs = expiresAtMs - issuedAtMs
     return { dueAtMs: issuedAtMs + lifeMs * (REFRESH_AT - JITTER * share), isByAge: true }
   }
-  const failedAtMs = failure?.atMs ?? -Infinity
   // Asked: a process died, or a disk failed, between request and answer. Find out at once what is still valid.
-  const isOpen = askedAtMs !== undefined && askedAtMs > failedAtMs
+  const isOpen = failure === undefined || (askedAtMs !== undefined && askedAtMs > failure.atMs)
   // A time far ahead was written while the clock was wrong: waiting for it could take years.
-  if (isOpen || failedAtMs > nowMs + LONGEST_RETRY_MS) return { dueAtMs: -Infinity, isByAge: false }
-  const backoffMs = Math.min(LONGEST_RETRY_MS, FIRST_RETRY_MS * 2 ** Math.min((failure?.count ?? 1) - 1, 20))
-  const pauseMs =
-    refusedAtMs === undefined ? backoffMs * (0.75 + share / 4) : REFUSED_RETRY_MS * (0.75 + share / 2)
-  return { dueAtMs: failedAtMs + pauseMs, isByAge: false }
+  if (isOpen || failure.atMs > nowMs + LONGEST_RETRY_MS) return { dueAtMs: -Infinity, isByAge: false }
+  const { atMs, count, isRefused } = failure
+  const backoffMs = Math.min(LONGEST_RETRY_MS, FIRST_RETRY_MS * 2 ** Math.min(count - 1, 20))
+  const pauseMs = isRefused ? REFUSED_RETRY_MS * (0.75 + share / 2) : backoffMs * (0.75 + share / 4)
+  return { dueAtMs: atMs + pauseMs, isByAge: false }
 }
 
 export function createRefresher(options: RefresherOptions) {
@@ -137,8 +137,7 @@ export function createRefresher(options: RefresherOptions) {
     if (running.has(grantId) || msUntilDue(grantId, -Infinity) > 0) return
     void refresh(grantId).then((result) => {
       // Its record says nothing of this: another replica may die before it has asked, or with the answer.
-      const isUnrecorded = result.kind === 'unwritable' || ('reason' in result && result.reason === ELSEWHERE)
-      if (!isUnrecorded) return
+      if (result.kind !== 'unwritable' && result.kind !== 'elsewhere') return
       clock.after(FIRST_RETRY_MS, () => {
         if (vault.grant(grantId)?.issuedAtMs === grant.issuedAtMs) accessRefused(grantId)
       })
@@ -220,19 +219,10 @@ function createRefresh(
     // A new secret is always tried.
     const issuedAtMs = clientSecret === undefined ? vault.grant(grantId)?.issuedAtMs : undefined
     try {
-      const beginning = vault.beginRefresh(grantId, issuedAtMs, clock.wallMs())
-      const begun = await written(grantId, beginning)
-      switch (begun) {
-        case undefined:
-          return { kind: 'unwritable' }
-        case 'elsewhere':
-          pause(grantId, CLAIMED_AGAIN_MS)
-          return { kind: 'failed', reason: ELSEWHERE, isAnswerLost: false }
-        case 'renewed':
-        case 'gone':
-          return { kind: begun }
-      }
-      return await ask(begun, clientSecret)
+      const begun = await written(grantId, vault.beginRefresh(grantId, issuedAtMs, clock.wallMs()))
+      if (begun === undefined) return { kind: 'unwritable' }
+      if (begun === 'elsewhere') pause(grantId, CLAIMED_AGAIN_MS)
+      return typeof begun === 'string' ? { kind: begun } : await ask(begun, clientSecret)
     } finally {
       await vault.unclaim(grantId)
     }
@@ -255,13 +245,10 @@ function failureNote(grant: Grant, failure: OauthFailure, nowMs: number): GrantN
   const count = (grant.failure?.count ?? 0) + 1
   if (failure.kind === 'failed') {
     const askedAtMs = wasAsked || failure.isAnswerLost ? nowMs : undefined
-    return { askedAtMs, failure: { atMs: nowMs, reason: failure.reason, count } }
+    const isRefused = grant.failure?.isRefused ?? false
+    return { askedAtMs, failure: { atMs: nowMs, reason: failure.reason, count, isRefused } }
   }
   const said = `${failure.status} ${failure.message || 'without a word'}`
   const reason = wasAsked ? `${said} (the answer to an earlier refresh was lost)` : said
-  return {
-    askedAtMs: undefined,
-    refusedAtMs: grant.refusedAtMs ?? nowMs,
-    failure: { atMs: nowMs, reason, count },
-  }
+  return { askedAtMs: undefined, failure: { atMs: nowMs, reason, count, isRefused: true } }
 }

@@ -61,7 +61,7 @@ export function createTokenWatch({ vault, refresher, clock, log }: TokenWatchOpt
       const grant = vault.grantOf(adAccountId)
       if (status !== 401 || grant === undefined) return
       if (account.tokenKind === 'oauth') refresher.accessRefused(grant.grantId)
-      else if (grant.refusedAtMs === undefined) void fallBack(adAccountId, token)
+      else if (grant.failure?.isRefused !== true) void fallBack(adAccountId, token)
     },
 
     /** A new token is on its way: a hold for the old one will end soon. */
@@ -78,7 +78,7 @@ export function createTokenWatch({ vault, refresher, clock, log }: TokenWatchOpt
 /** Whether only a person's consent lets this account send again. */
 export function needsConsent(vault: Vault, adAccountId: string): boolean {
   const isOauth = vault.account(adAccountId)?.tokenKind === 'oauth'
-  return isOauth && vault.grantOf(adAccountId)?.refusedAtMs !== undefined
+  return isOauth && vault.grantOf(adAccountId)?.failure?.isRefused === true
 }
 
 /** For alerts: collected at scrape time, and only for accounts whose token expires. */

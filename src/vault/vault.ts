@@ -23,7 +23,7 @@ export type { AccountChange, TokenChange } from './changes.ts'
 export type { Account, Grant, Quality, RelayKey, Source } from './records.ts'
 
 /** What a refresh notes besides a new pair. */
-export type GrantNote = Partial<Pick<Grant, 'askedAtMs' | 'refusedAtMs' | 'failure'>>
+export type GrantNote = Partial<Pick<Grant, 'askedAtMs' | 'failure'>>
 
 /** A grant as it was before its refresh, and what it is asked with. */
 export interface GrantToAsk extends Pick<GrantRecord, 'grant' | 'pair'> {

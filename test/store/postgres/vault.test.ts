@@ -36,7 +36,7 @@ t.test('a change is decided on what another replica left, not on what was known'
   const grantId = await putGrant(one)
   await two.reload()
   await one.renewGrant(grantId, { ...PAIR, accessToken: 'access-2', refreshToken: 'refresh-2' })
-  await two.noteGrant(grantId, { failure: { atMs: NOW_MS, reason: 'timeout', count: 1 } })
+  await two.noteGrant(grantId, { failure: { atMs: NOW_MS, reason: 'timeout', count: 1, isRefused: false } })
   await two.putAccount({ adAccountId: '1', label: 'Shop' })
   t.equal(two.pairOf(grantId)?.refreshToken, 'refresh-2')
   await one.reload()
