@@ -26,6 +26,7 @@ const SourceView = Type.Closed({
   ad_account_id: AdAccountId,
   label: Type.String(),
   path: Type.String({ description: 'On the public port: the address to give to the shop.' }),
+  set_up: Type.String({ description: 'What to do in the shop, in words.' }),
   secret_set_at: Type.Time,
   previous_secret: Type.Boolean({ description: 'Whether the secret before it is valid, too.' }),
   events: Events,
@@ -56,6 +57,14 @@ const SourceView = Type.Closed({
 const Sources = Type.Closed({ sources: Type.Array(SourceView) })
 export type SourceAnswer = Static<typeof SourceView>
 export type SourcesAnswer = Static<typeof Sources>
+
+const SET_UP: Readonly<Record<(typeof SOURCE_KINDS)[number], string>> = {
+  shopify:
+    'In Shopify: Settings, Notifications, Webhooks, Create webhook: event Order creation, format JSON, this URL. Again for Order payment. Then Send test notification.',
+  woocommerce:
+    'In WordPress: WooCommerce, Settings, Advanced, Webhooks, Add webhook: status Active, topic Order created, this delivery URL, the secret. Again for Order updated.',
+  custom: 'Have the shop post its webhooks there.',
+}
 
 export const sourceRoutes: AdminRoutes = async (app, options) => {
   const { vault, findFault } = options
@@ -167,6 +176,7 @@ function showSource(source: Source, base: AdminOptions): RecordOf<SourceAnswer> 
     ...source,
     ...options,
     id: sourceId,
+    setUp: SET_UP[options.kind],
     path: `/sources/${sourceId}`,
     previousSecret: vault.secretsOf(sourceId)!.length > 1,
     events: { ...DEFAULT_EVENTS[options.kind], ...options.events },

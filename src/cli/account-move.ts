@@ -9,7 +9,7 @@ import type { TotalsAnswer } from '../admin/insight.ts'
 import { findCell, findCells, havingAccount, keyOfSource, type Cell } from './cells.ts'
 import type { AdminClient } from './admin-client.ts'
 import { pathOf, textOf, type Command } from './command.ts'
-import { CommandFailed, misused, type Terminal } from './terminal.ts'
+import { CommandFailed, type Terminal } from './terminal.ts'
 
 /** Pinterest counts calls over 60; the rest is for the last call's travel. */
 const QUIET_SECONDS = 65
@@ -24,8 +24,7 @@ export const move: Command = {
     const { options, terminal, positionals } = invocation
     const id = positionals[0]!
     const path = pathOf('account', invocation)
-    const name = textOf(options['to'])
-    if (name === undefined) throw misused('account move needs --to CELL.')
+    const name = textOf(options['to'])!
     const all = await findCells(invocation.admins)
     const to = findCell(all, name)
     const away = all.find(({ live }) => live === undefined)

@@ -11,13 +11,13 @@ import type { SourcesAnswer } from '../admin/sources.ts'
 import { move } from './account-move.ts'
 import { unlessMissing, type AdminClient } from './admin-client.ts'
 import {
+  consentUrl,
   fieldsOf,
   listing,
   NO_TOKEN,
   parseJson,
   pathOf,
   readSecret,
-  textOf,
   type Command,
   type Invocation,
 } from './command.ts'
@@ -28,13 +28,13 @@ const set: Command = {
   name: 'account set',
   words:
     'ID [--oauth|--keep-token] [--no-verify|--force] [--label TEXT] [--country US] [--dob-format DMY|MDY] [--bots send|filter] [--event-names JSON] [--posts-per-minute N]',
-  does: 'registers an account, or rotates its token, which is read from standard input, and asks Pinterest whether it works; one that Pinterest refuses replaces none, unless with --force, or --no-verify, which does not ask; with --oauth as JSON {client_id, client_secret, refresh_token}; with --keep-token only the rest is set',
+  does: 'registers an account, or rotates its token, which is read from standard input, and asks Pinterest whether it works; one that Pinterest refuses replaces none, unless with --force, or --no-verify, which does not ask; with --oauth it is JSON {client_id, client_secret, refresh_token}, where somebody consents afterwards without the last, or {shared_with: ID}; with --keep-token only the rest is set',
   async run(invocation) {
     const { options, admin } = invocation
     const isForced = options['force'] === true || options['no-verify'] === true
     const body = {
       ...(await readToken(invocation)),
-      ...readSettings(options),
+      ...fieldsOf(options, ['oauth', 'keep-token', 'no-verify', 'force']),
       ...(isForced && { force: true }),
     }
     const account = await admin
@@ -48,12 +48,11 @@ const set: Command = {
     const hasToken = token.kind !== 'none'
     const isAsked = hasToken && options['keep-token'] !== true && options['no-verify'] !== true
     const verification = isAsked ? await verifyOne(admin, id) : null
-    const consentUrl = new URL(`/accounts/${id}/authorize`, admin.url).href
     return {
       answer: { ...account, verification },
       text: [
         `account ${id} is set${hasToken ? `, its token ends with ${token.last4}` : ''}`,
-        ...(hasToken ? [] : [`nothing is sent before somebody consents at ${consentUrl}`]),
+        ...(hasToken ? [] : [`nothing is sent before somebody consents at ${consentUrl(admin, id)}`]),
         ...(verification === null ? [] : [renderVerification(id, verification)]),
       ].join('\n'),
       isPartial: verification?.works === false,
@@ -75,22 +74,8 @@ async function readToken({ options, terminal }: Invocation): Promise<object> {
   if (options['keep-token'] === true) return {}
   if (options['oauth'] !== true)
     return { access_token: await readSecret(terminal, 'access token: ', NO_TOKEN) }
-  const complaint = 'Standard input must hold JSON {client_id, client_secret, refresh_token}.'
+  const complaint = 'Standard input must hold JSON, such as {"client_id": "…", "client_secret": "…"}.'
   return { oauth: parseJson(await terminal.readInput(), complaint) }
-}
-
-const NAMES_COMPLAINT = '--event-names takes JSON, such as {"Bestellung":"checkout"}.'
-
-function readSettings(options: Invocation['options']): object {
-  const names = textOf(options['event-names'])
-  const postsPerMinute = textOf(options['posts-per-minute'])
-  if (postsPerMinute !== undefined && !/^\d+$/.test(postsPerMinute))
-    throw misused('--posts-per-minute takes a number.')
-  return {
-    ...fieldsOf(options, ['oauth', 'keep-token', 'no-verify', 'force']),
-    ...(names !== undefined && { event_names: parseJson(names, NAMES_COMPLAINT) }),
-    ...(postsPerMinute !== undefined && { posts_per_minute: Number(postsPerMinute) }),
-  }
 }
 
 /** Accounts between two lines of progress: a second where Pinterest answers, half a minute where it does not. */
@@ -134,14 +119,14 @@ export function verifyOne(admin: AdminClient, id: string): Promise<VerificationA
   return admin.send('POST', `/accounts/${encodeURIComponent(id)}/verify`)
 }
 
-function change(verb: 'pause' | 'resume', does: string): Command {
+function change(verb: string, does: string, done: string, action = verb): Command {
   return {
     name: `account ${verb}`,
     words: 'ID',
     does,
     async run(invocation) {
-      const answer = await invocation.admin.send('POST', `${pathOf('account', invocation)}/${verb}`)
-      return { answer, text: `account ${invocation.positionals[0]} is ${verb}d` }
+      const answer = await invocation.admin.send('POST', `${pathOf('account', invocation)}/${action}`)
+      return { answer, text: `account ${invocation.positionals[0]} ${done}` }
     },
   }
 }
@@ -209,8 +194,14 @@ export const accountCommands: readonly Command[] = [
     },
   ),
   verify,
-  change('pause', 'stops its calls; posts are still taken'),
-  change('resume', 'makes its calls again'),
+  change('pause', 'stops its calls; posts are still taken', 'is paused'),
+  change('resume', 'makes its calls again', 'is resumed'),
+  change(
+    'mint',
+    'has Pinterest make a conversion token, which does not expire, with the consent that the account has',
+    'uses a conversion token now',
+    'conversion-token',
+  ),
   move,
   rm,
 ]

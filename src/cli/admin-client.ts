@@ -79,6 +79,8 @@ export function createAdminClient({ environment }: Pick<Terminal, 'environment'>
 
   return {
     url,
+    /** Where a browser reaches the admin port. */
+    browserUrl: (environment['ADMIN_PUBLIC_URL'] || url).replace(/\/$/, ''),
     get: <Answer>(path: string) => send<Answer>('GET', path),
     send,
     /** Server-sent events, until the relay ends them. */

@@ -8,11 +8,7 @@ export const audit: Command = {
   words: '[--id ID] [--limit N]',
   does: 'what was changed through the admin port, newest first; --id: what was erased, replayed or purged by this event or order id',
   async run(invocation) {
-    const { found, nextCursor, note } = await readPages(
-      invocation,
-      '/audit',
-      (answer: AuditAnswer) => answer.entries,
-    )
+    const { found, answer, note } = await readPages<AuditAnswer, 'entries'>(invocation, '/audit', 'entries')
     const text = renderTable(
       {
         at: 'at',
@@ -23,8 +19,8 @@ export const audit: Command = {
             .join(', '),
       },
       found,
-      invocation.options['id'] === undefined ? 'nothing was changed' : 'no entry',
+      'no entry',
     )
-    return { answer: { entries: found, next_cursor: nextCursor }, text, note }
+    return { answer, text, note }
   },
 }

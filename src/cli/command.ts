@@ -6,7 +6,10 @@ import { misused, type Terminal } from './terminal.ts'
 export interface Command {
   /** One or two words: `status`, `account list`. */
   readonly name: string
-  /** What follows the name, for `--help` and for the parser: `--label TEXT` takes a value, `--yes` does not. */
+  /**
+   * What follows the name, for `--help` and for the parser: `--label TEXT` takes a value, `--yes` does not. N is a number,
+   * JSON is parsed; an option with a value that is not in brackets must be given.
+   */
   readonly words: string
   readonly does: string
   /** Undefined: it has printed everything. */
@@ -35,7 +38,10 @@ export interface Invocation {
   readonly terminal: Terminal
 }
 
-export type Options = Readonly<Record<string, string | boolean | undefined>>
+export type Options = Readonly<Record<string, Value | undefined>>
+type Value = string | boolean | number | object
+/** Of a query or a body. */
+export type Fields = Readonly<Record<string, Value>>
 
 /** Where an option has a shorter name than the field. */
 const FIELDS: Readonly<Record<string, string>> = {
@@ -45,10 +51,7 @@ const FIELDS: Readonly<Record<string, string>> = {
 }
 
 /** The options that were given, as the admin port calls them; `--live` and `--test` are its `test`. `own`: are no fields. */
-export function fieldsOf(
-  { live, ...options }: Options,
-  own: readonly string[] = [],
-): Readonly<Record<string, string | boolean>> {
+export function fieldsOf({ live, ...options }: Options, own: readonly string[] = []): Fields {
   if (options['test'] === true && live === true) throw misused('--test and --live are opposites.')
   const fields = Object.entries(options).flatMap(([option, value]) =>
     value === undefined || own.includes(option)
@@ -59,16 +62,17 @@ export function fieldsOf(
 }
 
 /** `?` and the fields, or nothing where there are none. */
-export function queryOf(fields: Readonly<Record<string, string | boolean | number>>): string {
-  const texts = Object.entries(fields).map(([name, value]) => [name, String(value)] as [string, string])
+export function queryOf(fields: Fields): string {
+  const textFor = (value: Value) => (typeof value === 'object' ? JSON.stringify(value) : String(value))
+  const texts = Object.entries(fields).map(([name, value]) => [name, textFor(value)] as [string, string])
   return texts.length === 0 ? '' : `?${new URLSearchParams(texts).toString()}`
 }
 
-/** What a status says that a person has to do, with the commands as they are typed. */
-export function remedyFor(adAccountId: string, remedy: string): string {
+/** What a status says that a person has to do, with commands and address as they are typed. */
+export function remedyFor(admin: AdminClient, adAccountId: string, remedy: string): string {
   return remedy
     .replaceAll(/\b(account (?:resume|set|verify))\b/g, `relay $1 ${adAccountId}`)
-    .replaceAll('{id}', adAccountId)
+    .replace('/accounts/{id}/authorize of the admin port', consentUrl(admin, adAccountId))
     .replaceAll(/\bsource rm\b/g, 'relay source rm ID')
 }
 
@@ -79,8 +83,11 @@ export function pathOf(family: Family, { positionals: [id = ''] }: Invocation): 
   return `/${family}s/${encodeURIComponent(id)}`
 }
 
+export const consentUrl = (admin: AdminClient, adAccountId: string) =>
+  `${admin.browserUrl}/accounts/${adAccountId}/authorize`
+
 /** An option's text; undefined when it is not given. */
-export function textOf(value: string | boolean | undefined): string | undefined {
+export function textOf(value: Value | undefined): string | undefined {
   return typeof value === 'string' ? value : undefined
 }
 
@@ -131,16 +138,13 @@ const DEFAULT_LIMIT = 100
 /** What one request may ask for. */
 const PAGE_ITEMS = 1000
 
-/** Page after page, up to `--limit`: a page may be short and still have a next one. */
-export async function readPages<Answer extends { readonly next_cursor: string | null }, Item>(
-  { admin, options }: Pick<Invocation, 'admin' | 'options'>,
-  path: string,
-  itemsOf: (answer: Answer) => readonly Item[],
-) {
-  const limitText = textOf(options['limit']) ?? String(DEFAULT_LIMIT)
-  if (!/^[1-9]\d{0,14}$/.test(limitText)) throw misused('--limit takes a number, 1 or more.')
-  const limit = Number(limitText)
-  const found: Item[] = []
+/** Page after page, up to `--limit`: a page may be short and still have a next one. `name`: what the answer calls them. */
+export async function readPages<
+  Answer extends { readonly next_cursor: string | null },
+  Name extends keyof Answer,
+>({ admin, options }: Pick<Invocation, 'admin' | 'options'>, path: string, name: Name) {
+  const limit = Number(options['limit'] ?? DEFAULT_LIMIT)
+  const found: unknown[] = []
   for (let cursor: object = {}; ;) {
     const query = queryOf({
       ...fieldsOf(options),
@@ -148,13 +152,17 @@ export async function readPages<Answer extends { readonly next_cursor: string | 
       ...cursor,
     })
     const last = await admin.get<Answer>(path + query)
-    found.push(...itemsOf(last))
+    found.push(...(last[name] as readonly unknown[]))
     const { next_cursor: nextCursor } = last
     if (nextCursor === null || found.length >= limit) {
-      return { found, last, nextCursor, note: nextCursor !== null && MORE }
+      const note = nextCursor !== null && 'there are more: --limit shows more of them'
+      return {
+        last,
+        found: found as unknown as Answer[Name],
+        answer: { [name]: found, next_cursor: nextCursor },
+        note,
+      }
     }
     cursor = { cursor: nextCursor }
   }
 }
-
-const MORE = 'there are more: --limit shows more of them'

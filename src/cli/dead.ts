@@ -14,8 +14,11 @@ const list: Command = {
   words: `${FILTER} [--limit N]`,
   does: 'events that Pinterest rejected, or that grew too old, newest first',
   async run(invocation) {
-    const itemsOf = (answer: DeadLettersAnswer) => answer.dead_letters
-    const { found, nextCursor, note } = await readPages(invocation, '/dead-letters', itemsOf)
+    const { found, answer, note } = await readPages<DeadLettersAnswer, 'dead_letters'>(
+      invocation,
+      '/dead-letters',
+      'dead_letters',
+    )
     const text = renderTable(
       {
         id: 'id',
@@ -31,7 +34,7 @@ const list: Command = {
       found,
       'no dead letters',
     )
-    return { answer: { dead_letters: found, next_cursor: nextCursor }, text, note }
+    return { answer, text, note }
   },
 }
 

@@ -8,7 +8,7 @@ import { CommandFailed, misused } from './terminal.ts'
 
 type Event = EventsAnswer['events'][number]
 
-const EVENTS_OF_AN_ID = '1000'
+const EVENTS_OF_AN_ID = 1000
 const NO_EVENT =
   'no event with this id: it did not come, is older than TRAIL_HOURS, or its id looked like customer data and was left out'
 const NO_TRAIL = 'there is no event trail: TRAIL_HOURS is 0'
@@ -34,9 +34,8 @@ const events: Command = {
   does: 'what became of events, newest first; --follow shows them as they come and change',
   async run(invocation) {
     if (invocation.options['follow'] === true) return follow(invocation)
-    const { found, nextCursor, note, isOff } = await findEvents(invocation)
-    const text = renderTable(COLUMNS, found, isOff ? NO_TRAIL : 'no events')
-    return { answer: { events: found, next_cursor: nextCursor }, text, note }
+    const { found, answer, note, isOff } = await findEvents(invocation)
+    return { answer, text: renderTable(COLUMNS, found, isOff ? NO_TRAIL : 'no events'), note }
   },
 }
 
@@ -56,7 +55,9 @@ const event: Command = {
     const { keys } = await admin.get<KeysAnswer>('/keys')
     const labels = new Map(keys.map((key) => [key.id, ` (${key.label})`]))
     const text = found
-      .map((one) => renderRows([...rowsOf(one, labels), ...renderDeath(one, deadLetters)]))
+      .map((one) =>
+        renderRows([...rowsOf(one, labels), ...renderQueue(admin, one), ...renderDeath(one, deadLetters)]),
+      )
       .join('\n\n')
     return {
       answer: { events: found },
@@ -108,7 +109,7 @@ async function follow({ admin, options, isJson, terminal }: Invocation): Promise
 }
 
 async function findEvents(asked: Pick<Invocation, 'admin' | 'options'>) {
-  const pages = await readPages(asked, '/events', (answer: EventsAnswer) => answer.events)
+  const pages = await readPages<EventsAnswer, 'events'>(asked, '/events', 'events')
   return { ...pages, isOff: pages.last.trail_hours === 0 }
 }
 
@@ -150,12 +151,11 @@ function rowsOf(one: Event, labels: ReadonlyMap<string, string>): Cell[][] {
     ['call', one.call_id],
     ...one.warnings.map((code, index) => ['warning', `${code}: ${one.warnings_mean[index]}`]),
     ...one.history.map(({ at, reason }) => [at, reason.replaceAll('_', ' ')]),
-    ...renderQueue(one),
   ]
 }
 
 /** Why the event still waits. */
-function renderQueue({ queue, ad_account_id: id }: Event): string[][] {
+function renderQueue(admin: Invocation['admin'], { queue, ad_account_id: id }: Event): string[][] {
   if (queue === null) return []
   const { status, means, failed_calls: failed, next_try_in_seconds: seconds, remedy } = queue
   const calls =
@@ -164,6 +164,6 @@ function renderQueue({ queue, ad_account_id: id }: Event): string[][] {
     ['queue now', `${status}: ${means}`],
     ...(calls === null ? [] : [['failed calls', calls.replaceAll('_', ' ')]]),
     ...(seconds === null ? [] : [['next try in', renderSeconds(seconds)]]),
-    ...(remedy === null ? [] : [['what to do', remedyFor(id, remedy)]]),
+    ...(remedy === null ? [] : [['what to do', remedyFor(admin, id, remedy)]]),
   ]
 }

@@ -1,17 +1,15 @@
 /** `explain FILE`: what would be sent for these events, and why not. */
 import type { ExplainAnswer } from '../admin/explain.ts'
 import type { AdminClient } from './admin-client.ts'
-import { fieldsOf, queryOf, type Command, type Result } from './command.ts'
+import { fieldsOf, queryOf, type Command, type Fields, type Result } from './command.ts'
 import { EVENTS_FILE, readEventsFile } from './events-file.ts'
 import { renderTable } from './table.ts'
-import { misused } from './terminal.ts'
 
 export const explain: Command = {
   name: 'explain',
   words: 'FILE --account ID [--test]',
   does: `shows how each value would be normalized (masked) and hashed, what is dropped and why; sends nothing. ${EVENTS_FILE}`,
   async run({ positionals: [file = ''], options, admin, terminal }) {
-    if (options['account'] === undefined) throw misused('explain needs --account ID.')
     return explainBody(admin, fieldsOf(options), { data: await readEventsFile(terminal, file) })
   },
 }
@@ -19,7 +17,7 @@ export const explain: Command = {
 /** `body`: events, or a webhook's body as it is. */
 export async function explainBody(
   admin: AdminClient,
-  fields: Parameters<typeof queryOf>[0],
+  fields: Fields,
   body: object | string,
 ): Promise<Result> {
   const answer = await admin.send<ExplainAnswer>('POST', `/explain${queryOf(fields)}`, body)

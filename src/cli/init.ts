@@ -55,7 +55,6 @@ export const init: Command = {
         ? await makeKey(invocation, id, label)
         : await makeSource(invocation, shop, id, secret, label)
     const { environment } = terminal
-    const console = new URL(environment['ADMIN_PUBLIC_URL'] || admin.url).href
     return {
       answer: { ad_account_id: id, verification, ...answer },
       text: [
@@ -63,7 +62,7 @@ export const init: Command = {
         ...lines,
         'relay status shows whether all is well, relay event ID what became of an event.',
         '',
-        `Console: ${console}, with the token in ${adminTokenFile(environment) ?? 'ADMIN_TOKEN'}`,
+        `Console: ${admin.browserUrl}/, with the token in ${adminTokenFile(environment) ?? 'ADMIN_TOKEN'}`,
       ].join('\n'),
     }
   },

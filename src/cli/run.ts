@@ -4,7 +4,7 @@ import { accountCommands } from './account.ts'
 import { addressesOf, createAdminClient } from './admin-client.ts'
 import { audit } from './audit.ts'
 import { cells, findCell, findCells } from './cells.ts'
-import type { Command, Options } from './command.ts'
+import { parseJson, type Command, type Options } from './command.ts'
 import { deadCommands } from './dead.ts'
 import { eventCommands } from './events.ts'
 import { explain } from './explain.ts'
@@ -69,12 +69,15 @@ async function run(words: readonly string[], terminal: Terminal): Promise<number
     )
   }
   const { positionals, values } = parse(command, words.slice(command.name.split(' ').length))
-  const { json: isJson, help, cell, ...options } = values as Options
+  const { json: isJson, help, cell, ...given } = values as Given
   if (help === true) {
     terminal.print(renderUsage([command]))
     return EXIT.done
   }
-  checkCount(command, positionals.length)
+  checkGiven(command, positionals.length, given)
+  const options = Object.fromEntries(
+    Object.entries(given).map(([option, value]) => [option, readOption(command, option, value)]),
+  ) as Options
   const admins = addressesOf(terminal.environment).map((url) => createAdminClient(terminal, url))
   const chosen = typeof cell === 'string' ? findCell(await findCells(admins), cell).admin : undefined
   const result = await command.run({
@@ -95,15 +98,29 @@ async function run(words: readonly string[], terminal: Terminal): Promise<number
   return isPartial === true ? EXIT.partly : EXIT.done
 }
 
+type Given = Readonly<Record<string, string | boolean | undefined>>
+
 /** What is wrong is never quoted: a token may be among the words. */
-function checkCount({ name, words }: Command, count: number): void {
+function checkGiven({ name, words }: Command, count: number, given: Given): void {
   const [first = ''] = words.split(' ')
   const hint = name === 'account set' || name === 'init' ? ' A token is read from standard input.' : ''
-  if (first === '[ID]' && count > 1) throw misused(`${name} takes one id at most.${hint}`)
-  if (first === '[ID]' || first.includes('|--')) return
   const isWanted = /^[A-Z]/.test(first)
-  if (count !== Number(isWanted))
+  if (first === '[ID]' && count > 1) throw misused(`${name} takes one id at most.${hint}`)
+  if (first !== '[ID]' && !first.includes('|--') && count !== Number(isWanted))
     throw misused(`${name} takes ${isWanted ? `one argument, ${first}` : 'no arguments'}.${hint}`)
+  for (const [needed, option] of words.replaceAll(/\[[^\]]*\]/g, '').matchAll(NEEDED))
+    if (given[option!] === undefined) throw misused(`${name} needs ${needed}.`)
+}
+
+/** An option with a value that has no alternative. */
+const NEEDED = /(?<![|\w])--([a-z-]+) \w+(?![|\w])/g
+
+/** What was given for an option, as its kind in `words`: N is a number, JSON is parsed. */
+function readOption({ words }: Command, option: string, value: Given[string]) {
+  if (words.includes(`--${option} JSON`)) return parseJson(String(value), `--${option} takes JSON.`)
+  if (!words.includes(`--${option} N]`)) return value
+  if (!/^\d{1,15}$/.test(String(value))) throw misused(`--${option} takes a number.`)
+  return Number(value)
 }
 
 function parse({ name, words }: Command, args: readonly string[]) {

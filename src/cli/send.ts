@@ -20,13 +20,11 @@ export const send: Command = {
   words: 'FILE --account ID [--test]',
   does: `posts events to RELAY_URL with RELAY_KEY; what fails is listed by its place in the file. Safe to repeat: the same event ids are not sent twice. ${EVENTS_FILE}`,
   async run({ positionals: [file = ''], options, terminal }) {
-    const adAccountId = textOf(options['account'])
-    if (adAccountId === undefined) throw misused('send needs --account ID.')
     const relayKey = terminal.environment['RELAY_KEY']
     if (!relayKey) throw misused('RELAY_KEY must be set: key create makes one.')
     const events = await readEventsFile(terminal, file)
     const url = new URL(
-      `/v5/ad_accounts/${encodeURIComponent(adAccountId)}/events${options['test'] === true ? '?test=true' : ''}`,
+      `/v5/ad_accounts/${encodeURIComponent(textOf(options['account'])!)}/events${options['test'] === true ? '?test=true' : ''}`,
       relayUrl(terminal.environment),
     )
 

@@ -4,7 +4,6 @@ import { fieldsOf, listing, parseJson, pathOf, readSecret, removal, textOf, type
 import { readTextFile } from './events-file.ts'
 import { explainBody } from './explain.ts'
 import { renderTable } from './table.ts'
-import { misused } from './terminal.ts'
 
 const set: Command = {
   name: 'source set',
@@ -49,19 +48,11 @@ const webhooks: Command = {
   },
 }
 
-const IN_THE_SHOP: Readonly<Record<SourceAnswer['kind'], string>> = {
-  shopify:
-    'In Shopify: Settings, Notifications, Webhooks, Create webhook: event Order creation, format JSON, this URL. Again for Order payment. Then Send test notification.',
-  woocommerce:
-    'In WordPress: WooCommerce, Settings, Advanced, Webhooks, Add webhook: status Active, topic Order created, this delivery URL, the secret. Again for Order updated.',
-  custom: 'Have the shop post its webhooks there.',
-}
-
 /** What to enter in the shop. */
-export function renderSetUp({ id, path, kind }: SourceAnswer): string[] {
+export function renderSetUp({ id, path, set_up: setUp }: SourceAnswer): string[] {
   return [
     `Address: https://YOUR-RELAY${path} (YOUR-RELAY: the name that leads to the relay, with TLS)`,
-    IN_THE_SHOP[kind],
+    setUp,
     `relay source webhooks ${id} shows the webhooks that came, and what became of each.`,
   ]
 }
@@ -71,7 +62,6 @@ const tryFile: Command = {
   words: 'FILE --source ID [--topic TOPIC] [--headers JSON]',
   does: 'shows what would become of a webhook whose body is in FILE (- is standard input); sends nothing. --topic is what the shop calls it, such as orders/create or order.created',
   async run({ positionals: [file = ''], options, admin, terminal }) {
-    if (options['source'] === undefined) throw misused('source try needs --source ID.')
     // As a test, since a file may be of any age.
     return explainBody(admin, { ...fieldsOf(options), test: true }, await readTextFile(terminal, file))
   },

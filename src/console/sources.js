@@ -183,20 +183,12 @@ function showWebhooks(name, webhooks) {
   return table(`Last webhooks of ${name}`, ['Time', 'Topic', 'Delivery', 'Events', 'Outcome', 'Why'], body)
 }
 
-/** @type {Record<string, string>} */
-const IN_THE_SHOP = {
-  shopify:
-    'In Shopify: Settings, Notifications, Webhooks, Create webhook: event Order creation, format JSON. Again for Order payment.',
-  woocommerce:
-    'In WordPress: WooCommerce, Settings, Advanced, Webhooks, Add webhook: topic Order created, your secret. Again for Order updated.',
-}
-
-/** @param {{ path: string, kind: string }} source */
-function showAddress({ path, kind }) {
+/** @param {{ path: string, set_up: string }} source */
+function showAddress({ path, set_up: setUp }) {
   openNotice(
     'Give this address to the shop',
     h('p', {}, h('code.secret', { tabindex: 0 }, `https://YOUR-RELAY${path}`)),
     h('p.quiet', {}, 'In place of YOUR-RELAY: the name under which the internet reaches the public port.'),
-    h('p', {}, IN_THE_SHOP[kind] ?? ''),
+    h('p', {}, setUp),
   )
 }

@@ -3,6 +3,7 @@ import { createTickets } from '../../src/admin/session.ts'
 import { createBrowser, type Browser } from '../support/browser.ts'
 import { rawEvent } from '../support/events.ts'
 import { ADMIN_TOKEN, postHeld, shareRelay, TOKEN, type Guest } from '../support/relay.ts'
+import { createCommandLine } from '../cli/stage.ts'
 
 const CLIENT = { client_id: 'app', client_secret: 'client-secret-0001' }
 const annas = ['2', '3']
@@ -407,6 +408,10 @@ t.test('a minted token makes sending independent of the grant, and the grant is 
   t.match(minted, {
     status: 200,
     body: { token: { kind: 'conversion', expires_in_seconds: null }, grant: { status: 'valid' } },
+  })
+  t.match(await createCommandLine(stand)(`account mint ${account}`), {
+    code: 0,
+    stdout: `account ${account} uses a conversion token now`,
   })
   stand.sandbox.advanceClock(365 * 24 * 3600_000)
   t.equal((await stand.post({ data: [rawEvent()] })).status, 200, 'a year later')

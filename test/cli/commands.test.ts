@@ -82,12 +82,38 @@ t.test('a grant is read as JSON from standard input', async (t) => {
     code: 0,
     stdout: /^account 549755885176 is set\nnothing is sent before somebody consents at http:.*\/authorize$/,
   })
+  const environment = { ADMIN_PUBLIC_URL: 'https://ops.example/relay' }
+  const again = await relay(`account set ${OTHER} --oauth`, { input: JSON.stringify(oauth), environment })
+  t.match(
+    again.stdout,
+    'at https://ops.example/relay/accounts/549755885176/authorize',
+    "the browser's address",
+  )
+  t.match(await relay(`account mint ${OTHER}`), { code: 1, stderr: /409/ })
   t.match(await relay(`account set ${OTHER} --oauth`, { input: 'no JSON' }), {
     code: 2,
     stderr: /must hold JSON/,
   })
   t.match(await relay(`account set ${OTHER}`, { input: '' }), { code: 2, stderr: /No token/ })
 })
+
+t.test(
+  'an option that a command needs is asked for, and what is given for one is read as its kind',
+  async (t) => {
+    const relay = createCommandLine()
+    for (const [words, stderr] of [
+      ['explain -', 'explain needs --account ID.'],
+      ['send - --test', 'send needs --account ID.'],
+      ['source try - --topic orders/create', 'source try needs --source ID.'],
+      ['account move 1', 'account move needs --to CELL.'],
+      ['account set 1 --posts-per-minute many', '--posts-per-minute takes a number.'],
+      ['account set 1 --event-names Kauf', '--event-names takes JSON.'],
+      ['quality --hours 1.5', '--hours takes a number.'],
+    ] as const)
+      t.match(await relay(words), { code: 2, stderr })
+    t.match(await relay('erase --yes'), { code: 2, stderr: 'Give --order or --event-id.' })
+  },
+)
 
 t.test('a source is set, tried, listed and removed; its secret is never shown', async (t) => {
   const stand = await enter(t)
@@ -336,7 +362,11 @@ t.test('status of a thousand accounts is a screen, whatever happens to them', as
   }
 
   const few = await statusOf((n) => (n === 999 ? { problems: [of('reauthorize')] } : {}))
-  t.match(few, { code: 3, stdout: /\naccounts: 1000, paused: 0, in trouble: 1\n[^]*\n999 +- +reauthorize/ })
+  t.match(few, {
+    code: 3,
+    stdout:
+      /\naccounts: 1000, paused: 0, in trouble: 1\n[^]*\n999 +- +reauthorize .* open http:.*:\d+\/accounts\/999\/authorize in/,
+  })
   t.ok(few.lines < 12, `${few.lines} lines`)
 
   const down = await statusOf((n) => ({ queues: [queue(n === 999 ? 'forbidden' : 'pinterest_down')] }))
@@ -548,9 +578,10 @@ t.test('more dead letters are listed than one request may ask for', async (t) =>
   }
   t.match(await list(1002), { code: 0, count: 1002, cursor: String, stderr: /there are more/ })
   t.strictSame(await list(5000), { code: 0, count: 1003, cursor: null, stderr: '' })
-  for (const limit of ['0', '-1', 'all', '1.5']) {
+  for (const limit of ['-1', 'all', '1.5']) {
     t.match(await relay(`dead list --limit=${limit}`), { code: 2, stderr: /--limit takes a number/ }, limit)
   }
+  t.match(await relay('dead list --limit 0'), { code: 1, stderr: /limit: must be 1 to/ })
 })
 
 t.test(
