@@ -122,7 +122,8 @@ t.test('every compose command names files, profiles, services and relay commands
         )
       }
       const [verb, ...rest] = words
-      const names = rest.filter((word) => !word.startsWith('-'))
+      // `$tty` is -T or nothing.
+      const names = rest.filter((word) => !/^(?:-|\$tty)/.test(word))
       t.ok(['up', 'exec', 'run', 'cp', 'ps', 'logs'].includes(verb!), command)
       if (verb === 'up' || verb === 'logs')
         for (const name of names) t.ok(Object.hasOwn(services, name), command)
