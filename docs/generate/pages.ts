@@ -61,7 +61,7 @@ function renderStatuses(statuses: readonly (readonly [string, StatusFacts])[]): 
     statuses.map(([name, { means, remedy }]) => [
       `\`${name}\``,
       means,
-      remedy?.replaceAll(/\b(account (?:resume|set|verify)|source rm)\b/g, '`relay $1 ID`') ?? '',
+      remedy?.replaceAll(/\b(account (?:resume|set|verify))\b/g, '`relay $1 ID`') ?? '',
     ]),
   )
 }

@@ -129,7 +129,7 @@ function problemsOf(
   const problems: string[] = []
   if (vault.account(adAccountId) === undefined)
     problems.push(
-      `its account ${adAccountId} is not registered: its events wait, and grow too old. Register the account, or remove the source`,
+      `its account ${adAccountId} is not registered: its events wait, and grow too old. Register the account, or remove the source: relay source rm ${sourceId}`,
     )
   const others = vault
     .sources()

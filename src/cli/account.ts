@@ -163,7 +163,7 @@ async function findLeft(admin: AdminClient, id: string): Promise<readonly string
       .filter((source) => source.ad_account_id === id)
       .map(
         (source) =>
-          `  source ${source.id}: it still takes webhooks, and their events wait; source rm ends that`,
+          `  source ${source.id}: it still takes webhooks, and their events wait; relay source rm ${source.id} ends that`,
       ),
     ...keys
       .filter((key) => key.ad_account_ids.includes(id))

@@ -73,7 +73,6 @@ export function remedyFor(admin: AdminClient, adAccountId: string, remedy: strin
   return remedy
     .replaceAll(/\b(account (?:resume|set|verify))\b/g, `relay $1 ${adAccountId}`)
     .replace('/accounts/{id}/authorize of the admin port', consentUrl(admin, adAccountId))
-    .replaceAll(/\bsource rm\b/g, 'relay source rm ID')
 }
 
 type Family = 'account' | 'key' | 'source'

@@ -52,7 +52,9 @@ export async function runCommandLine(words: readonly string[], terminal: Termina
   } catch (error) {
     if (!(error instanceof CommandFailed)) throw error
     const { message, code, exitCode } = error
-    terminal.report(words.includes('--json') ? JSON.stringify({ error: { code, message } }) : message)
+    terminal.report(
+      words.includes('--json') ? JSON.stringify({ error: { code, message } }) : asTyped(message, terminal),
+    )
     return exitCode
   }
 }
@@ -93,9 +95,18 @@ async function run(words: readonly string[], terminal: Terminal): Promise<number
   })
   if (result === undefined) return EXIT.done
   const { answer, text, note, isPartial } = result
-  terminal.print(isJson === true ? JSON.stringify(answer, null, 2) : text)
+  terminal.print(isJson === true ? JSON.stringify(answer, null, 2) : asTyped(text, terminal))
   if (note) terminal.report(note)
   return isPartial === true ? EXIT.partly : EXIT.done
+}
+
+const NAMED = new RegExp(`\\brelay (${COMMANDS.map(({ name }) => name).join('|')})\\b`, 'g')
+
+/** The commands that a text names, as they are typed here: `npm run relay` sets the variable. */
+function asTyped(text: string, { environment }: Terminal): string {
+  return environment['npm_lifecycle_event'] === 'relay'
+    ? text.replaceAll(NAMED, 'npm run --silent relay -- $1')
+    : text
 }
 
 type Given = Readonly<Record<string, string | boolean | undefined>>

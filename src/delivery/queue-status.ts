@@ -119,7 +119,7 @@ export const STATUSES: Readonly<Record<AccountStatus, StatusFacts>> = {
     urgency: 3,
     means: 'Events wait for an account that is not registered: it was removed, or a source still names it.',
     action: 'token',
-    remedy: 'account set registers it, and they are sent; source rm ends its webhooks',
+    remedy: 'account set registers it, and they are sent',
   },
   no_token: {
     urgency: 3,

@@ -97,6 +97,20 @@ t.test('a grant is read as JSON from standard input', async (t) => {
   t.match(await relay(`account set ${OTHER}`, { input: '' }), { code: 2, stderr: /No token/ })
 })
 
+t.test('commands that a text names are those that work where it was typed', async (t) => {
+  const stand = await enter(t)
+  const relay = createCommandLine(stand)
+  const set = async (environment: Readonly<Record<string, string>>) => {
+    const line = { environment, input: 'secret-of-the-shop' }
+    return (await relay(`source set cli-typed --kind shopify --account ${stand.account}`, line)).stdout
+  }
+  t.match(await set({}), /^relay source webhooks cli-typed shows/m)
+  const environment = { npm_lifecycle_event: 'relay' }
+  t.match(await set(environment), /^npm run --silent relay -- source webhooks cli-typed shows/m)
+  t.match((await relay('erase --order 1', { environment })).stderr, 'npm run --silent relay -- event ID')
+  await relay('source rm cli-typed')
+})
+
 t.test(
   'an option that a command needs is asked for, and what is given for one is read as its kind',
   async (t) => {
