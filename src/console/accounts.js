@@ -2,15 +2,15 @@
 import { matching } from './account-field.js'
 import { factList, fill, h } from './dom.js'
 import { act, button, openAccountForm, removal, setPaused, verify } from './actions.js'
-import { span, stateOf, time } from './format.js'
+import { count, span, stateOf, time } from './format.js'
 import { createFirstSteps } from './first-steps.js'
+import { createMore } from './more.js'
 import { ask } from './session.js'
-
-const SHOWN = 20
 
 /** @param {URLSearchParams} query @returns {import('./main.js').View} */
 export function createAccounts(query) {
   const list = h('div.cards')
+  const more = createMore('most urgent', () => render())
   const first = createFirstSteps()
   const note = h('p.quiet', { role: 'status' })
   const search = /** @type {HTMLInputElement} */ (
@@ -32,6 +32,7 @@ export function createAccounts(query) {
     first.element,
     note,
     list,
+    more.element,
   )
   /** @type {any[]} */
   let accounts = []
@@ -40,6 +41,7 @@ export function createAccounts(query) {
   async function load() {
     try {
       accounts = (await ask('GET', '/accounts')).accounts
+      accounts.sort((one, other) => Number(needsPerson(other)) - Number(needsPerson(one)))
       if (isClosed) return
       render()
       await first.refresh(accounts)
@@ -50,15 +52,8 @@ export function createAccounts(query) {
 
   function render() {
     const found = matching(accounts, search.value)
-    fill(list, ...found.slice(0, SHOWN).map(showAccount))
-    fill(
-      note,
-      accounts.length === 0
-        ? ''
-        : found.length > SHOWN
-          ? `${SHOWN} of ${found.length}: search for the others.`
-          : `${found.length} of ${accounts.length}`,
-    )
+    fill(list, ...more.take(found).map(showAccount))
+    fill(note, accounts.length === 0 ? '' : `${count(found.length)} of ${count(accounts.length)}`)
   }
 
   /** @param {any} account */
@@ -124,6 +119,10 @@ export function createAccounts(query) {
   void load()
   return { element, close: () => void (isClosed = true) }
 }
+
+/** @param {any} account */
+const needsPerson = ({ problems, queues }) =>
+  [...problems, ...queues].some((/** @type {any} */ { urgency }) => urgency >= 2)
 
 /** @param {any} token */
 function showToken({ kind, last4, age_seconds: age, expires_in_seconds: expires }) {

@@ -711,6 +711,15 @@ t.test('explain shows how values are normalized; match quality what to improve',
   t.same(problems, [])
 })
 
+/** The last of a thousand needs a person. */
+const makeUpAccount = (id: string) => ({
+  ad_account_id: id,
+  label: `shop ${id}`,
+  token: { kind: 'given', last4: 'abcd', age_seconds: 1, expires_in_seconds: null },
+  problems: id === '10999' ? [{ status: 'reauthorize', ...STATUSES.reauthorize }] : [],
+  queues: [],
+})
+
 t.test('a thousand accounts are shown in part, and looking again leaves rows and focus alone', async (t) => {
   const stand = await enter(t)
   const { page, problems } = await openPage(t)
@@ -737,9 +746,7 @@ t.test('a thousand accounts are shown in part, and looking again leaves rows and
     const seen = { state: 'normal', observed: 1, expected: 1, window_minutes: 60, hours: [1] }
     return route.fulfill({ json: { volume: ids.map((id) => ({ ...name, ...seen, ad_account_id: id })) } })
   })
-  await page.route(/\/accounts$/, (route) =>
-    route.fulfill({ json: { accounts: ids.map((id) => ({ ad_account_id: id, label: `shop ${id}` })) } }),
-  )
+  await page.route(/\/accounts$/, (route) => route.fulfill({ json: { accounts: ids.map(makeUpAccount) } }))
   await page.route(/\/keys$/, (route) => {
     const at = '2026-01-02T03:04:05.000Z'
     const made = { prefix: 'prl_abcd', label: '', created_at: at, last_used_at: null, use_known_since: at }
@@ -769,6 +776,14 @@ t.test('a thousand accounts are shown in part, and looking again leaves rows and
   await page.evaluate(`document.dispatchEvent(new Event('visibilitychange'))`)
   await page.locator('#kept').getByText('31', { exact: true }).waitFor()
   t.equal(await page.evaluate(`document.activeElement.localName`), 'summary')
+
+  await page.getByRole('link', { name: 'Accounts' }).click()
+  await page.getByText('The 20 most urgent of 1,000.').waitFor()
+  t.match(await page.getByRole('article').first().textContent(), 'shop 10999', 'the one that needs a person')
+  await page.getByRole('button', { name: 'Show 100 more' }).click()
+  t.equal(await page.getByRole('article').count(), 120)
+  await page.getByLabel('Number or label').fill('10500')
+  await page.getByText('1 of 1,000', { exact: true }).waitFor()
 
   await page.getByRole('link', { name: 'Keys' }).click()
   await page.getByText('The 20 newest of 1,000.').waitFor()
