@@ -37,7 +37,8 @@ export const COMMANDS: readonly Command[] = [
 ]
 
 export async function runCommandLine(words: readonly string[], terminal: Terminal): Promise<number> {
-  const [first = 'help'] = words
+  const [first = 'help', ...rest] = words
+  if (first === 'help' && rest.length > 0) return runCommandLine([...rest, '--help'], terminal)
   if (first === 'help' || first === '--help' || first === '-h') {
     if (words.length > 0) terminal.print(renderUsage(COMMANDS))
     else terminal.report(renderUsage(COMMANDS))
@@ -62,13 +63,13 @@ export async function runCommandLine(words: readonly string[], terminal: Termina
 async function run(words: readonly string[], terminal: Terminal): Promise<number> {
   const command = COMMANDS.find(({ name }) => words.slice(0, name.split(' ').length).join(' ') === name)
   if (command === undefined) {
-    const family = COMMANDS.flatMap(({ name }) => (name.split(' ')[0] === words[0] ? name : []))
+    const family = COMMANDS.filter(({ name }) => name.split(' ')[0] === words[0])
     // The words are never quoted: a token may be among them.
-    throw misused(
-      family.length > 0
-        ? `The command is not complete: one of ${family.join(', ')}.`
-        : 'There is no such command; relay --help lists them all.',
-    )
+    if (family.length === 0) throw misused('There is no such command; relay --help lists them all.')
+    if (!words.includes('--help') && !words.includes('-h'))
+      throw misused(`The command is not complete: one of ${family.map(({ name }) => name).join(', ')}.`)
+    terminal.print(renderUsage(family))
+    return EXIT.done
   }
   const { positionals, values } = parse(command, words.slice(command.name.split(' ').length))
   const { json: isJson, help, cell, ...given } = values as Given

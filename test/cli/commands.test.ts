@@ -802,6 +802,13 @@ t.test('help lists every command, its options, the variables and the exit codes'
     code: 0,
     stdout: /ID \[--oauth\|--keep-token\] .*--dob-format DMY\|MDY\]/s,
   })
+  for (const words of ['account --help', 'help account']) {
+    const { code, stdout } = await relay(words)
+    t.equal(code, 0, words)
+    t.match(stdout, /^ {2}account set .*^ {2}account rm /ms)
+    t.notMatch(stdout, /^ {2}key list/m)
+  }
+  t.match(await relay('help key rm'), { code: 0, stdout: /\n {2}key rm KEY_ID\n/ })
   for (const command of ['send', 'explain']) {
     const usage = await relay(`${command} --help`)
     t.match(
