@@ -2,10 +2,9 @@
 import { execFileSync } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import { existsSync } from 'node:fs'
-import { mkdtemp, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createAdmin, registerAccounts } from '../test/support/admin.ts'
+import { openFolder } from '../test/support/at-exit.ts'
 import { startRelayProcess } from '../test/support/relay-process.ts'
 import { startStoppablePostgres } from '../test/support/postgres.ts'
 import { measureChild, PROBE, startChild, type Child } from './children.ts'
@@ -73,8 +72,8 @@ const RELAY_SETTINGS = {
  */
 export async function openStage(upstream?: string): Promise<Stage> {
   await using stack = new AsyncDisposableStack()
-  const folder = await mkdtemp(join(tmpdir(), 'pinrelay-bench-'))
-  stack.defer(() => rm(folder, { recursive: true }))
+  const { path: folder, remove } = openFolder('bench')
+  stack.defer(remove)
   const server = await startStoppablePostgres({ isOnDisk: true })
   stack.defer(() => server.close())
   const sandbox = stack.use(await startSandbox())

@@ -3,9 +3,8 @@
  * machine has they share the last ones, and the figure is what is left. With taskset: Linux only.
  */
 import { execFileSync } from 'node:child_process'
-import { mkdtemp, rm } from 'node:fs/promises'
-import { cpus, tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { cpus } from 'node:os'
+import { openFolder } from '../test/support/at-exit.ts'
 import { openRelay, startSandbox, type Contender, type Stage } from './contenders.ts'
 import { measureRound, toMedian, type Median, type Round } from './measure.ts'
 import { BASE, nameScenario, type Scenario } from './scenarios.ts'
@@ -35,8 +34,8 @@ export async function compareCores(
     const others = all.slice(cores)
     report(`${cores} for the relay, ${others.length === 0 ? 'the same ones' : others.length} for the load`)
     await using stack = new AsyncDisposableStack()
-    const folder = await mkdtemp(join(tmpdir(), 'pinrelay-cores-'))
-    stack.defer(() => rm(folder, { recursive: true }))
+    const { path: folder, remove } = openFolder('bench')
+    stack.defer(remove)
     const sandbox = stack.use(await startSandbox())
     const relay = stack.use(await openRelay(sandbox.url, { DATABASE_URL: `sqlite:${folder}/relay.db` }))
     pin(relay.child.pid, all.slice(0, cores))

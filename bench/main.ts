@@ -45,8 +45,6 @@ const { values: options } = readWords()
 if (options.help === true) {
   process.stdout.write(USAGE)
 } else {
-  // What the contenders print would end with this process; they must not outlive it either.
-  process.once('SIGINT', () => process.exit(130))
   const figures = await run()
   write({ machine: { cpu: cpus()[0]?.model, cores: cpus().length, node: process.version }, ...figures })
 }

@@ -3,9 +3,8 @@
  * what the database is asked for one post, one call and one lease while accounts and backlog grow.
  */
 import { randomBytes } from 'node:crypto'
-import { mkdtemp, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { openFolder } from '../test/support/at-exit.ts'
 import { startStoppablePostgres, type StoppablePostgres } from '../test/support/postgres.ts'
 import type { Child } from './children.ts'
 import { openRelay, startSandbox, type RelayChild } from './contenders.ts'
@@ -70,8 +69,8 @@ async function measureRates(
   { rounds, seconds, report }: { rounds: number; seconds: number; report: (text: string) => void },
 ): Promise<ReplicaRow[]> {
   await using stack = new AsyncDisposableStack()
-  const folder = await mkdtemp(join(tmpdir(), 'pinrelay-bench-'))
-  stack.defer(() => rm(folder, { recursive: true }))
+  const { path: folder, remove } = openFolder('bench')
+  stack.defer(remove)
   const sandbox = stack.use(await startSandbox())
   const MASTER_KEY = randomBytes(32).toString('base64')
   const open = async (url: string) =>

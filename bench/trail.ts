@@ -5,9 +5,9 @@
  *   npx node bench/trail.ts [events]
  */
 import { randomBytes } from 'node:crypto'
-import { mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
+import { openFolder } from '../test/support/at-exit.ts'
 import { openSqlite } from '../test/support/stores.ts'
 import { makePost } from './batch.ts'
 import { median } from './measure.ts'
@@ -44,7 +44,7 @@ async function measure(
   { eventsPerPost, connections }: (typeof LOADS)[number],
   hasTrail: boolean,
 ): Promise<Cost> {
-  const folder = mkdtempSync(join(tmpdir(), 'pinrelay-trail-'))
+  const { path: folder, remove } = openFolder('trail')
   const path = join(folder, 'relay.db')
   const opened = await openSqlite({ path, masterKeys: { current: randomBytes(32) }, hasTrail })
   let left = (connections === 1 ? eventCount / 10 : eventCount) / eventsPerPost
@@ -69,7 +69,7 @@ async function measure(
   const writtenBytes = (bytesWritten() - wrote) / count
   await opened.close()
   const storedBytes = statSync(path).size / count
-  rmSync(folder, { recursive: true })
+  remove()
   return { perSecond: count / seconds, cpuUs: (user + system) / count, writtenBytes, storedBytes }
 }
 

@@ -9,12 +9,12 @@
  * a busy machine; TMPDIR=/dev/shm leaves the disk out.
  */
 import { randomBytes } from 'node:crypto'
-import { mkdtempSync, rmSync, statSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { statSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Clock } from '../src/clock.ts'
 import { readSettings } from '../src/settings.ts'
 import { keepHouse } from '../src/store/housekeeping.ts'
+import { openFolder } from '../test/support/at-exit.ts'
 import { openSqlite } from '../test/support/stores.ts'
 import { createLog } from '../src/telemetry/log.ts'
 import { createMetrics } from '../src/telemetry/metrics.ts'
@@ -44,7 +44,7 @@ const days = Number(process.argv[3] ?? 365)
 const steps = Math.ceil((days * DAY_MS) / STEP_MS)
 const settings = readSettings({})
 const clock = createSteppedClock()
-const folder = mkdtempSync(join(tmpdir(), 'pinrelay-year-'))
+const { path: folder, remove } = openFolder('year')
 const path = join(folder, 'relay.db')
 const { store, close } = await openSqlite({
   path,
@@ -89,7 +89,7 @@ for (let row = 1; row <= ROWS; row++) {
 house.close()
 const totals = await store.totals({})
 await close()
-rmSync(folder, { recursive: true })
+remove()
 const [first, last] = [rates[0]!, rates.at(-1)!]
 process.stdout.write(
   `last row to first: posts/s ${(last.postsPerSecond / first.postsPerSecond).toFixed(2)}, ` +

@@ -55,9 +55,6 @@ function readOptions() {
 
 const { names, isShort, seed } = readOptions()
 
-// An exit takes the relays with it, a signal alone would not.
-for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(130))
-
 let claims = 0
 let broken = 0
 for (const name of names) {

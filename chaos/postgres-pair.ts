@@ -10,7 +10,8 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { promisify } from 'node:util'
 import pg from 'pg'
 import { debianPostgres } from '../test/support/debian-postgres.ts'
-import { findIdentity, makeFolder, type Identity } from '../test/support/own-postgres.ts'
+import { atExit } from '../test/support/at-exit.ts'
+import { findIdentity, openFolderFor, type Identity } from '../test/support/own-postgres.ts'
 import { findFreePort } from '../test/support/ports.ts'
 
 export interface Server {
@@ -47,20 +48,16 @@ const run = promisify(execFile)
 /** The first one is the primary, the second one its standby. */
 export async function startPostgresPair(): Promise<PostgresPair> {
   const user = await findIdentity()
-  const folder = makeFolder(user)
+  const { path: folder, remove } = openFolderFor(user)
   const servers = [
     await createServer({ folder, user }, 'a'),
     await createServer({ folder, user }, 'b'),
   ] as const
-  const killWithUs = () => {
-    for (const server of servers) server.stopNow()
-    rmSync(folder, { recursive: true, force: true })
-  }
-  process.once('exit', killWithUs)
+  const forget = atExit(() => servers.forEach((server) => server.stopNow()))
   async function close(): Promise<void> {
-    process.removeListener('exit', killWithUs)
+    forget()
     await Promise.all(servers.map((server) => server.stop()))
-    rmSync(folder, { recursive: true, force: true, maxRetries: 5 })
+    remove()
   }
   try {
     await servers[0].initialize()

@@ -2,11 +2,10 @@
  * A sandbox in this process, and a relay in one of its own on a throw-away store. The relay keeps its ports over its
  * restarts, so that clients come back to it as they would to a real one.
  */
-import { mkdtemp, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createSandbox, type Sandbox } from '../sandbox/sandbox.ts'
 import { askAdmin, createAdmin } from '../test/support/admin.ts'
+import { openFolder } from '../test/support/at-exit.ts'
 import { findFreePort } from '../test/support/ports.ts'
 import type { Totals } from '../src/store/store.ts'
 import { nowMs } from './now.ts'
@@ -54,7 +53,7 @@ export const FIRST_ACCOUNT = 549_755_885_175
 export const JOURNAL = { maxCalls: 1_000_000, maxBytes: 2 ** 31 }
 
 export async function setStage(options: StageOptions): Promise<Stage> {
-  const folder = await mkdtemp(join(tmpdir(), 'pinrelay-chaos-'))
+  const { path: folder, remove } = openFolder('chaos')
   const { random } = options
   const sandbox = await createSandbox({
     callsPerMinute: 0,
@@ -104,7 +103,7 @@ export async function setStage(options: StageOptions): Promise<Stage> {
     async close() {
       await sandbox.close()
       await relay.kill()
-      await rm(folder, { recursive: true, force: true })
+      remove()
     },
   }
 }

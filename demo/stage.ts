@@ -3,12 +3,12 @@
  * thrown away, three accounts and a key for each. And the two ways to speak to the relay: as a shop, as an operator.
  */
 import { randomBytes } from 'node:crypto'
-import { mkdtemp, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createSandbox, type Sandbox } from '../sandbox/sandbox.ts'
 import { askAdmin, createAdmin } from '../test/support/admin.ts'
+import { openFolder } from '../test/support/at-exit.ts'
 import { RESERVED_BYTES } from '../test/support/constants.ts'
+import { findFreePort } from '../test/support/ports.ts'
 import { startRelayProcess } from '../test/support/relay-process.ts'
 
 export interface Shop {
@@ -74,8 +74,8 @@ export interface Totals {
 
 export async function openStage(): Promise<Stage> {
   await using opened = new AsyncDisposableStack()
-  const folder = await mkdtemp(join(tmpdir(), 'pinrelay-demo-'))
-  opened.defer(() => rm(folder, { recursive: true, force: true }))
+  const { path: folder, remove } = openFolder('demo')
+  opened.defer(remove)
 
   const sandbox = await createSandbox({
     tokens: PLANS.map(({ adAccountId, accessToken }) => ({ accessToken, adAccountIds: [adAccountId] })),
@@ -84,7 +84,9 @@ export async function openStage(): Promise<Stage> {
 
   const adminToken = randomBytes(24).toString('base64url')
   const logLines: string[] = []
-  const start = (ports: { PORT: string; ADMIN_PORT: string }) =>
+  // The same after `kill -9`.
+  const ports = { PORT: String(await findFreePort()), ADMIN_PORT: String(await findFreePort()) }
+  const start = () =>
     startRelayProcess({
       settings: {
         ...ports,
@@ -97,7 +99,7 @@ export async function openStage(): Promise<Stage> {
       },
       onLog: (line) => void logLines.push(line),
     })
-  let relay = await start({ PORT: '0', ADMIN_PORT: '0' })
+  let relay = await start()
   // A scene that still runs when the stage closes must not start a relay that nobody ends.
   const closing = new AbortController()
   let startingAgain: Promise<unknown> = Promise.resolve()
@@ -107,7 +109,7 @@ export async function openStage(): Promise<Stage> {
     await relay.end()
   })
   const signal = () => AbortSignal.any([closing.signal, AbortSignal.timeout(ANSWER_MS)])
-  const { port, adminPort, publicUrl, adminUrl } = relay
+  const { publicUrl, adminUrl } = relay
   const admin = createAdmin(adminUrl, adminToken)
 
   const register = async (plan: Plan): Promise<Shop> => {
@@ -158,7 +160,7 @@ export async function openStage(): Promise<Stage> {
       closing.signal.throwIfAborted()
       const startAgain = async () => {
         await relay.kill()
-        relay = await start({ PORT: String(port), ADMIN_PORT: String(adminPort) })
+        relay = await start()
       }
       startingAgain = startAgain()
       await startingAgain

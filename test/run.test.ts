@@ -1,4 +1,4 @@
-import { writeFileSync } from 'node:fs'
+import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { join, relative } from 'node:path'
 import t from 'tap'
 import { until } from './support/clock.ts'
@@ -135,6 +135,37 @@ t.test('stops the thread, and what it started holds its output', async (t) => {
     { name: /told nothing for 10 s, since "ok 1 - is over/, details: /waits for .*Timeout/ },
   ])
   t.match(stopped!.failures, [{ name: /told nothing for 10 s, since "ok 1 - it began/ }])
+})
+
+t.test('an interrupted run leaves no process and no folder behind', async (t) => {
+  const folder = t.testdir()
+  const told = join(folder, 'told')
+  const file = join(folder, 'interrupted.ts')
+  writeFileSync(
+    file,
+    `
+import { renameSync, writeFileSync } from 'node:fs'
+import t from 'tap'
+import { openFolder } from '${join(ROOT, 'test/support/at-exit.ts')}'
+import { startNode } from '${join(ROOT, 'test/support/node-process.ts')}'
+t.test('never ends', async () => {
+  const { path } = openFolder('interrupted')
+  const { pid } = startNode({ words: ['--eval', 'setInterval(() => {}, 1000)'], environment: {} })
+  writeFileSync('${told}.part', JSON.stringify({ path, pid }))
+  renameSync('${told}.part', '${told}')
+  setInterval(() => {}, 1000)
+  await new Promise(() => {})
+})
+`,
+  )
+  const stop = new AbortController()
+  const running = run([file], { signal: stop.signal })
+  await until(() => existsSync(told))
+  stop.abort()
+  await running
+  const { path, pid } = JSON.parse(readFileSync(told, 'utf8')) as { path: string; pid: number }
+  t.notOk(existsSync(path))
+  await until(() => !existsSync(`/proc/${pid}`))
 })
 
 t.test('what a test asks for again and again and never comes fails it, with its place', async (t) => {

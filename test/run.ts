@@ -10,11 +10,12 @@
  *     TAP_TIMEOUT=20 npm test           a process whose tests tell nothing for so many seconds hangs: it is ended, with the test's name
  *     TEST_SEED=1 npm test              random tests with this seed; what failed prints the seed that it had
  */
-import { chmodSync, mkdtempSync, rmSync } from 'node:fs'
+import { chmodSync } from 'node:fs'
 import { glob } from 'node:fs/promises'
 import { availableParallelism } from 'node:os'
 import { join, relative, resolve, sep } from 'node:path'
 import { parseArgs } from 'node:util'
+import { openFolder } from './support/at-exit.ts'
 import { findMemory } from './support/own-postgres.ts'
 import { startPostgres } from './support/postgres.ts'
 import { TEST_SEED } from './support/seed.ts'
@@ -61,21 +62,15 @@ if (files.length === 0) {
 const silenceSeconds =
   Number(process.env['TAP_TIMEOUT']) || (options.long ? LONG_SILENCE_SECONDS : SILENCE_SECONDS)
 const reports: Report[] = []
-// The server ends with this process, which a signal alone would not tell; what has failed until then is shown.
-for (const signal of ['SIGINT', 'SIGTERM'] as const)
-  process.once(signal, () => {
-    showReports()
-    process.exit(130)
-  })
+// Ends in order: the groups with what they started, then the server and the folder that they use. What has failed until then is shown.
+const stop = new AbortController()
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => stop.abort())
 const server = files.some(needsPostgres) ? await startPostgres() : undefined
 // Stores sync each commit: on a disk that others use, too, the waits for it were half of the time, and its work a tenth of the CPU.
 const memory = process.env['TMPDIR'] === undefined ? findMemory() : undefined
-const folder = memory && mkdtempSync(join(memory, 'pinrelay-tests-'))
-if (folder !== undefined) {
-  // nginx and PostgreSQL go there as users of their own.
-  chmodSync(folder, 0o755)
-  process.once('exit', () => rmSync(folder, { recursive: true, force: true }))
-}
+const folder = memory && openFolder('tests', memory).path
+// nginx and PostgreSQL go there as users of their own.
+if (folder !== undefined) chmodSync(folder, 0o755)
 try {
   const environment = {
     ...(folder !== undefined && { TMPDIR: folder }),
@@ -85,7 +80,8 @@ try {
   }
   await runAll(groupFiles(files), Number(options.jobs), environment)
   showReports()
-  process.exitCode = reports.every(({ failures }) => failures.length === 0) ? 0 : 1
+  const hasFailed = reports.some(({ failures }) => failures.length > 0)
+  process.exitCode = stop.signal.aborted ? 130 : Number(hasFailed)
 } finally {
   await server?.close()
 }
@@ -129,8 +125,9 @@ async function runAll(
 ): Promise<void> {
   const waiting = [...groups]
   const work = async () => {
-    for (let group = waiting.shift(); group !== undefined; group = waiting.shift()) {
-      const report = await runFiles(group, { root: ROOT, environment, silenceSeconds })
+    for (let group = waiting.shift(); group && !stop.signal.aborted; group = waiting.shift()) {
+      const report = await runFiles(group, { root: ROOT, environment, silenceSeconds, signal: stop.signal })
+      if (stop.signal.aborted) return
       reports.push(report)
       process.stdout.write(formatProgress(report, waiting.length))
     }

@@ -1,13 +1,13 @@
 import { randomBytes } from 'node:crypto'
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { writeFile } from 'node:fs/promises'
 import type { AddressInfo } from 'node:net'
-import { tmpdir } from 'node:os'
 import { createServer, type ServerResponse } from 'node:http'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { Agent, getGlobalDispatcher, setGlobalDispatcher } from 'undici'
 import { STATUSES, type AccountStatus } from '../../src/delivery/queue-status.ts'
 import { readMetrics } from '../support/admin.ts'
+import { makeFolder } from '../support/at-exit.ts'
 import { until } from '../support/clock.ts'
 import { rawEvent } from '../support/events.ts'
 import { ACCOUNT, ADMIN_TOKEN, enter, postHeld, setUp, TOKEN } from '../support/relay.ts'
@@ -132,8 +132,7 @@ t.test(
 t.test('a source is set, tried, listed and removed; its secret is never shown', async (t) => {
   const stand = await enter(t)
   const relay = createCommandLine(stand)
-  const folder = await mkdtemp(join(tmpdir(), 'pinrelay-source-'))
-  t.teardown(() => rm(folder, { recursive: true }))
+  const folder = makeFolder(t)
   const file = async (name: string, text: string) => {
     await writeFile(join(folder, name), text)
     return `'${join(folder, name)}'`
@@ -604,8 +603,7 @@ t.test(
     const stand = await enter(t)
     const { account } = stand
     const relay = createCommandLine(stand)
-    const folder = await mkdtemp(join(tmpdir(), 'pinrelay-cli-'))
-    t.teardown(() => rm(folder, { recursive: true }))
+    const folder = makeFolder(t)
     const path = join(folder, 'events')
     const good = () => rawEvent({ user_data: { em: 'Jane.Roe@example.com', zp: '94107-1234' } })
     const bad = { ...good(), action_source: 'telepathy' }
@@ -757,8 +755,7 @@ t.test('a relay that takes too long is told apart from one that is not there', a
 })
 
 t.test('without ADMIN_TOKEN the token beside the store is used', async (t) => {
-  const folder = await mkdtemp(join(tmpdir(), 'pinrelay-cli-'))
-  t.teardown(() => rm(folder, { recursive: true }))
+  const folder = makeFolder(t)
   await writeFile(join(folder, 'relay.admin-token'), `${ADMIN_TOKEN}\n`)
   const stand = await enter(t)
   const relay = createCommandLine(stand)

@@ -1,11 +1,11 @@
 /** The package as a storefront gets it: packed, installed into an empty folder, checked by tsc, and used against a relay. */
 import { execFile } from 'node:child_process'
-import { mkdir, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { mkdir, readFile, symlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import type { Test } from 'tap'
+import { makeFolder } from '../support/at-exit.ts'
 import { ACCOUNT, setUp } from '../support/relay.ts'
 
 const ENVIRONMENT = { PATH: process.env['PATH'], HOME: process.env['HOME'] }
@@ -21,8 +21,7 @@ const ROOT = fileURLToPath(new URL('../..', import.meta.url))
 /** `flags`: more of them for tsc. */
 export async function installAndUse(t: Test, flags: readonly string[]): Promise<void> {
   const stand = await setUp(t)
-  const folder = await mkdtemp(join(tmpdir(), 'pinrelay-client-'))
-  t.teardown(() => rm(folder, { recursive: true }))
+  const folder = makeFolder(t)
   const npm = (words: readonly string[], cwd: string) => run('npm', words, cwd)
   await npm(['pack', '--pack-destination', folder], join(ROOT, 'client'))
   await writeFile(

@@ -4,11 +4,11 @@
  */
 import { spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtemp, rm, symlink, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { symlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import t, { type Test } from 'tap'
+import { atExit, makeFolder } from '../support/at-exit.ts'
 import { findFreePort } from '../support/ports.ts'
 import { blocksOf, locate, read, type Block } from './pages.ts'
 
@@ -20,7 +20,7 @@ const isDocker = ({ text }: Block) => /\bdocker\b/.test(text)
 
 /** What the blocks print, block by block, as far as they came. */
 async function runBlocks(t: Test, texts: readonly string[]) {
-  const folder = await mkdtemp(join(tmpdir(), 'pinrelay-clone-'))
+  const folder = makeFolder(t)
   for (const name of ['package.json', 'node_modules', 'src', 'sandbox']) {
     await symlink(fileURLToPath(locate(name)), join(folder, name))
   }
@@ -59,12 +59,11 @@ async function runBlocks(t: Test, texts: readonly string[]) {
       // It has ended.
     }
   }
-  process.once('exit', end)
+  const forget = atExit(end)
   t.teardown(async () => {
     end()
     await closed
-    process.removeListener('exit', end)
-    await rm(folder, { recursive: true })
+    forget()
   })
   let output = ''
   let errors = ''

@@ -1,11 +1,11 @@
 import { createHash } from 'node:crypto'
-import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import t from 'tap'
 import { createSandbox } from '../../sandbox/sandbox.ts'
 import { unpackEntries } from '../../src/store/core/trail-entries.ts'
+import { makeFolder } from '../support/at-exit.ts'
 import { startProcess } from '../support/process.ts'
 import { ACCOUNT, ADMIN_TOKEN, TOKEN } from '../support/constants.ts'
 import { shopifyHeaders, shopifyOrder } from '../support/shop-payloads.ts'
@@ -52,7 +52,7 @@ function readTrail(path: string): string {
 const SENT_AS_TEXT = ['canary-click-7', 'canaryagent', '203.0.113.199', 'canary-search', 'canary-query']
 
 t.test('no personal data, token or key in any output, answer, metric or file', async (t) => {
-  const folder = await mkdtemp(join(tmpdir(), 'pinrelay-leak-'))
+  const folder = makeFolder(t)
   const sandbox = await createSandbox()
   const relay = await startProcess({
     DATABASE_URL: `sqlite:${folder}/relay.db`,
@@ -66,7 +66,6 @@ t.test('no personal data, token or key in any output, answer, metric or file', a
     await sandbox.close()
     relay.signal('SIGKILL')
     await relay.ended
-    await rm(folder, { recursive: true })
   })
   const relayKey = await relay.register()
   const secrets = [

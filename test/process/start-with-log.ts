@@ -5,13 +5,13 @@ import { closeSync, constants, openSync } from 'node:fs'
 import { setTimeout as delay } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import type { Test } from 'tap'
-import { findFreePort } from '../support/ports.ts'
+import { atExit } from '../support/at-exit.ts'
 import { ACCOUNT, RESERVED_BYTES } from '../support/constants.ts'
+import { findFreePort } from '../support/ports.ts'
 
 const MAIN = fileURLToPath(new URL('../../src/main.ts', import.meta.url))
 const { O_RDWR, O_WRONLY, O_NONBLOCK } = constants
-/** Of its own: on the usual address another process may take a port that was found free, and answer instead. */
-const HOST = '127.0.0.8'
+const HOST = '127.0.0.1'
 /** It ends in a second; one that does not end is what this is about. */
 const END_MS = 20_000
 
@@ -45,6 +45,7 @@ export async function startWithLog(t: Test, log: number) {
   const exited = once(relay, 'exit')
   const hasEnded = () => relay.exitCode !== null || relay.signalCode !== null
   t.teardown(() => relay.kill('SIGKILL'))
+  void exited.finally(atExit(() => relay.kill('SIGKILL')))
   while (!(await isAnswering(`http://${HOST}:${port}/livez`))) {
     if (hasEnded()) throw new Error('The relay did not start.')
     await delay(20)

@@ -4,12 +4,12 @@
  */
 import { spawn, spawnSync, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
-import { chmod, mkdtemp, open, readFile, rm, symlink, writeFile } from 'node:fs/promises'
+import { chmod, open, readFile, symlink, writeFile } from 'node:fs/promises'
 import { connect } from 'node:net'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
+import { atExit, openFolder } from './at-exit.ts'
 import { findFreePort } from './ports.ts'
 
 export interface Gateway {
@@ -24,7 +24,6 @@ export interface Gateway {
 /** Of the files that compose mounts. */
 export const SHIPPED = fileURLToPath(new URL('../../deploy/gateway/', import.meta.url))
 
-const START_ATTEMPTS = 3
 // Debian keeps nginx where only root's path leads.
 const NGINX = { env: { ...process.env, PATH: `${process.env['PATH']}:/usr/sbin` } }
 
@@ -72,19 +71,8 @@ async function start(
       new RegExp(`^ *server ${host}:8080(?: resolve)?(.*;)$`, 'm'),
       (_, rest: string) => ports.map((port) => `server 127.0.0.1:${port}${rest}`).join('\n'),
     )
-  for (let attempt = 1; ; attempt += 1) {
-    try {
-      return await startOnce(relayConfiguration, placed)
-    } catch (error) {
-      // The free port may have been taken by another test between the look and the start.
-      if (attempt === START_ATTEMPTS) throw error
-    }
-  }
-}
-
-async function startOnce(relayConfiguration: string, placed: string): Promise<Gateway> {
   const port = await findFreePort()
-  const folder = await mkdtemp(join(tmpdir(), 'pinrelay-gateway-'))
+  const { path: folder, remove } = openFolder('gateway')
   // As root, nginx's workers are another user, who must get to the folder that large posts wait in.
   await chmod(folder, 0o755)
   for (const name of ['nginx.conf', 'keepalive.conf']) await symlink(join(SHIPPED, name), join(folder, name))
@@ -97,6 +85,7 @@ async function startOnce(relayConfiguration: string, placed: string): Promise<Ga
   const log = await open(logPath, 'a')
   const command = ['-e', 'stderr', '-p', `${folder}/`, '-c', join(folder, 'nginx.conf')]
   const nginx = spawn('nginx', command, { ...NGINX, stdio: ['ignore', log.fd, log.fd] })
+  const forget = atExit(() => nginx.kill('SIGTERM'))
   let written = ''
   let closing: Promise<void> | undefined
   const end = async () => {
@@ -104,9 +93,10 @@ async function startOnce(relayConfiguration: string, placed: string): Promise<Ga
       nginx.kill('SIGTERM')
       await once(nginx, 'exit')
     }
+    forget()
     written = await readFile(logPath, 'utf8')
     await log.close()
-    await rm(folder, { recursive: true, force: true })
+    remove()
   }
   const close = () => (closing ??= end())
   const place = async (lines: string) => {

@@ -7,6 +7,7 @@ import { once } from 'node:events'
 import { readFileSync, writeFileSync } from 'node:fs'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
+import { atExit } from './at-exit.ts'
 
 export interface NodeProcessOptions {
   /** Options of Node, the script from the project's root, its arguments. */
@@ -56,9 +57,7 @@ export function startNode({ words, environment, hasChannel = false }: NodeProces
   const stdout = child.stdout!
   const pid = child.pid!
   const ended = once(child, 'close').then(([code]) => code as number | null)
-  const killWithUs = () => void child.kill('SIGKILL')
-  process.once('exit', killWithUs)
-  void ended.finally(() => process.removeListener('exit', killWithUs))
+  void ended.finally(atExit(() => child.kill('SIGKILL')))
   const stderr: string[] = []
   createInterface({ input: child.stderr! }).on('line', (line) => stderr.push(line))
   const lines = createInterface({ input: stdout })

@@ -9,16 +9,15 @@ import {
   chownSync,
   cpSync,
   existsSync,
-  mkdtempSync,
   readdirSync,
   readFileSync,
-  rmSync,
   statfsSync,
   statSync,
 } from 'node:fs'
 import { tmpdir, userInfo } from 'node:os'
 import { dirname, join, resolve } from 'node:path'
 import { promisify } from 'node:util'
+import { atExit, openFolder, type Folder } from './at-exit.ts'
 import { findFreePort } from './ports.ts'
 
 export interface OwnPostgres {
@@ -45,12 +44,12 @@ const SETTINGS = ['shared_buffers=32MB', 'max_connections=300', 'deadlock_timeou
 /** `isOnDisk`: its syncs cost what they cost a user. */
 export async function startOwnPostgres({ isOnDisk = false } = {}): Promise<OwnPostgres> {
   const identity = await findIdentity()
-  const folder = makeFolder(identity, isOnDisk)
-  const binaries = await findBinaries(folder, identity)
-  const data = join(folder, 'data')
+  const folder = openFolderFor(identity, isOnDisk)
+  const binaries = await findBinaries(folder.path, identity)
+  const data = join(folder.path, 'data')
   const port = await findFreePort()
   const flags = ['--no-sync', '--encoding=UTF8', '--locale=C', '--username=postgres', '--auth=trust']
-  await run(join(binaries, 'initdb'), [...flags, '-D', data], { ...identity, cwd: folder })
+  await run(join(binaries, 'initdb'), [...flags, '-D', data], { ...identity, cwd: folder.path })
   let server: ChildProcess | undefined
 
   async function start(): Promise<void> {
@@ -59,7 +58,7 @@ export async function startOwnPostgres({ isOnDisk = false } = {}): Promise<OwnPo
     )
     const child = spawn(join(binaries, 'postgres'), ['-D', data, '-p', String(port), ...args], {
       ...identity,
-      cwd: folder,
+      cwd: folder.path,
       stdio: ['ignore', 'ignore', 'pipe'],
     })
     server = child
@@ -79,15 +78,11 @@ export async function startOwnPostgres({ isOnDisk = false } = {}): Promise<OwnPo
     await once(server, 'exit')
   }
 
-  const killWithUs = () => {
-    server?.kill('SIGQUIT')
-    rmSync(folder, { recursive: true, force: true })
-  }
-  process.once('exit', killWithUs)
+  const forget = atExit(() => server?.kill('SIGQUIT'))
   const close = async () => {
-    process.removeListener('exit', killWithUs)
+    forget()
     await stop()
-    rmSync(folder, { recursive: true, force: true })
+    folder.remove()
   }
   try {
     await start()
@@ -128,13 +123,13 @@ export function findMemory(): string | undefined {
 }
 
 /** For a server's files. */
-export function makeFolder({ uid, gid }: Identity, isOnDisk = false): string {
+export function openFolderFor({ uid, gid }: Identity, isOnDisk = false): Folder {
   const memory = isOnDisk ? undefined : findMemory()
   // TMPDIR may lead where only this user may go.
   const parents = [...(memory === undefined ? [] : [memory]), tmpdir(), '/tmp', '/var/tmp']
   const parent = parents.find((path) => uid === undefined || isOpenToAll(path)) ?? tmpdir()
-  const folder = mkdtempSync(join(parent, 'pinrelay-postgres-'))
-  if (uid !== undefined) chownSync(folder, uid, gid!)
+  const folder = openFolder('postgres', parent)
+  if (uid !== undefined) chownSync(folder.path, uid, gid!)
   return folder
 }
 

@@ -1,12 +1,30 @@
-/** A port of 127.0.0.1 that nobody listens on, for programs that do not choose one themselves. Another may take it first. */
+/**
+ * A port of 127.0.0.1 that nobody listens on, for programs that do not choose one themselves. It is below those that systems give away by
+ * themselves (Linux: from 32,768, others: from 49,152), so nothing that asks for port 0 or connects takes it before it is used.
+ */
+import { randomInt } from 'node:crypto'
 import { once } from 'node:events'
-import { createServer, type AddressInfo } from 'node:net'
+import { createServer } from 'node:net'
+
+const FIRST = 10_000
+const LAST = 32_767
+let last = randomInt(FIRST, LAST)
 
 export async function findFreePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const { port } = server.address() as AddressInfo
+  do last = last < LAST ? last + 1 : FIRST
+  while (!(await isFree(last)))
+  return last
+}
+
+async function isFree(port: number): Promise<boolean> {
+  const server = createServer().listen(port, '127.0.0.1')
+  try {
+    await once(server, 'listening')
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'EADDRINUSE') return false
+    throw error
+  }
   server.close()
   await once(server, 'close')
-  return port
+  return true
 }

@@ -1,8 +1,6 @@
 /** A relay with its own sandbox and a throw-away store, in this process, for tests of the whole way. */
 import assert from 'node:assert/strict'
 import { EventEmitter } from 'node:events'
-import { mkdtemp, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { MessageChannel } from 'node:worker_threads'
 import tap, { type Test } from 'tap'
@@ -13,6 +11,7 @@ import { createLog } from '../../src/telemetry/log.ts'
 import { startRelay, type Relay, type RelayOptions } from '../../src/relay.ts'
 import { createSandbox, type Sandbox, type SandboxOptions } from '../../sandbox/sandbox.ts'
 import { ask, createAdmin, registerAccounts, type Admin } from './admin.ts'
+import { openFolder } from './at-exit.ts'
 import { until } from './clock.ts'
 import { ACCOUNT, ADMIN_TOKEN, RESERVED_BYTES, TOKEN } from './constants.ts'
 import { rawEvent } from './events.ts'
@@ -174,7 +173,7 @@ async function run(
   sandboxOptions: SandboxOptions,
   more: More = {},
 ): Promise<Running> {
-  const folder = await mkdtemp(join(tmpdir(), 'pinrelay-test-'))
+  const { path: folder, remove } = openFolder('test')
   const sandbox = await createSandbox(sandboxOptions)
   const logLines: string[] = []
   const start = (changed: Record<string, string>) => {
@@ -211,7 +210,7 @@ async function run(
       // First, so that a call left hanging by a fault does not hold the relay's end up.
       await sandbox.close()
       await relay.close()
-      await rm(folder, { recursive: true, force: true })
+      remove()
     },
   }
 }

@@ -4,6 +4,7 @@ import { once } from 'node:events'
 import { join } from 'node:path'
 import type { Readable } from 'node:stream'
 import { Parser, type Result } from 'tap-parser'
+import { atExit } from './at-exit.ts'
 
 export interface Failure {
   /** The test, after the tests that it is in. */
@@ -28,6 +29,8 @@ export interface RunFilesOptions {
   readonly environment: Readonly<Record<string, string>>
   /** A process whose tests tell nothing for so long hangs: it is ended, and the test that it is in has failed. */
   readonly silenceSeconds: number
+  /** Ends it, in order. */
+  readonly signal?: AbortSignal
 }
 
 /** For the end in order, with what the process started. */
@@ -42,7 +45,7 @@ const TOLD_KEPT = 10_000
 const TAPS_OWN_COMMENT = /^# (Subtest: |time=|failed |skip: |todo: )/
 
 export async function runFiles(files: readonly string[], options: RunFilesOptions): Promise<Report> {
-  const { root, environment, silenceSeconds } = options
+  const { root, environment, silenceSeconds, signal: stop } = options
   const startedAt = performance.now()
   const child = spawn(process.execPath, [...NODE_FLAGS, join('test', 'support', 'file-group.ts'), ...files], {
     cwd: root,
@@ -50,14 +53,15 @@ export async function runFiles(files: readonly string[], options: RunFilesOption
     // tap's own limit is for all of a process's tests together.
     env: { ...process.env, TAP_TIMEOUT: '0', ...environment },
   })
-  const end = () => void child.kill('SIGTERM')
-  process.once('exit', end)
+  const forget = atExit(() => child.kill('SIGTERM'))
   const tests = readTests(child.stdout)
   const silence = endWhenSilent(child, silenceSeconds * 1000)
+  stop?.addEventListener('abort', silence.end)
   let errors = ''
   child.stderr.setEncoding('utf8').on('data', (text: string) => (errors += text))
   const [code, signal] = (await once(child, 'close')) as [number | null, NodeJS.Signals | null]
-  process.removeListener('exit', end)
+  forget()
+  stop?.removeEventListener('abort', silence.end)
   const silentSince = silence.stop()
   const { passed, failures, skips, cpuSeconds, lastTest } = tests
   // 1 is how tap ends when a test failed; one that is unfinished says nothing of why the process ended.
@@ -79,8 +83,7 @@ function endWhenSilent(child: ChildProcessByStdio<null, Readable, Readable>, sil
   let told = ''
   let silentSince: string | undefined
   let ending: NodeJS.Timeout | undefined
-  const timer = setTimeout(() => {
-    silentSince = told.match(TEST_LINE)?.at(-1)?.trim() ?? 'its start'
+  const end = () => {
     child.kill('SIGTERM')
     ending = setTimeout(() => {
       child.kill('SIGKILL')
@@ -88,12 +91,17 @@ function endWhenSilent(child: ChildProcessByStdio<null, Readable, Readable>, sil
       child.stdout.destroy()
       child.stderr.destroy()
     }, END_SECONDS * 1000)
+  }
+  const timer = setTimeout(() => {
+    silentSince = told.match(TEST_LINE)?.at(-1)?.trim() ?? 'its start'
+    end()
   }, silenceMs)
   child.stdout.setEncoding('utf8').on('data', (text: string) => {
     told = (told + text).slice(-TOLD_KEPT)
     if (silentSince === undefined) timer.refresh()
   })
   return {
+    end,
     stop() {
       clearTimeout(timer)
       clearTimeout(ending)

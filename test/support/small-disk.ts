@@ -1,8 +1,9 @@
 /** A disk of a few MiB, to be filled to the last byte: a tmpfs, which only root may mount. */
 import { execFileSync } from 'node:child_process'
-import { mkdtempSync, openSync, rmSync, closeSync, writeSync } from 'node:fs'
+import { openSync, rmSync, closeSync, writeSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Test } from 'tap'
+import { atExit, openFolder } from './at-exit.ts'
 
 export interface SmallDisk {
   readonly folder: string
@@ -17,18 +18,21 @@ const PARENT = '/tmp'
 
 /** Undefined where it cannot be had: the test counts as skipped then. Unmounted when the test ends, however it ends. */
 export function mountSmallDisk(t: Test, size: string): SmallDisk | undefined {
-  const folder = mkdtempSync(join(PARENT, 'pinrelay-disk-'))
+  const { path: folder, remove } = openFolder('disk', PARENT)
   try {
     execFileSync('mount', ['-t', 'tmpfs', '-o', `size=${size}`, 'tmpfs', folder], { stdio: 'pipe' })
   } catch {
-    rmSync(folder, { recursive: true })
+    remove()
     void t.test('on a small disk', { skip: 'only root may mount a small disk' }, () => {})
     return undefined
   }
+  // Lazily: what still has it open must not keep it.
+  const unmount = () => void execFileSync('umount', ['-l', folder])
+  const forget = atExit(unmount)
   t.teardown(() => {
-    // Lazily: what still has it open must not keep it.
-    execFileSync('umount', ['-l', folder])
-    rmSync(folder, { recursive: true })
+    forget()
+    unmount()
+    remove()
   })
   const foreign = join(folder, 'foreign')
   return {

@@ -1,20 +1,18 @@
 /** The log's output against real pipes and devices: a reader that is slow, stands still or is gone, and a full disk. */
 import { spawnSync } from 'node:child_process'
 import { closeSync, constants, openSync, readFileSync, readSync, writeSync } from 'node:fs'
-import { mkdtemp, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { createLogOutput } from '../../src/telemetry/log-output.ts'
+import { makeFolder } from '../support/at-exit.ts'
 import { createManualClock, runDue } from '../support/clock.ts'
 
 const LINE = `${'x'.repeat(999)}\n`
 const { O_RDONLY, O_RDWR, O_WRONLY, O_NONBLOCK } = constants
 
 /** A pipe of 64 KiB with both ends in this process. */
-async function openPipe(t: Test) {
-  const folder = await mkdtemp(join(tmpdir(), 'pinrelay-log-'))
-  t.teardown(() => rm(folder, { recursive: true }))
+function openPipe(t: Test) {
+  const folder = makeFolder(t)
   const path = join(folder, 'pipe')
   t.equal(spawnSync('mkfifo', [path]).status, 0)
   const openReader = () => openSync(path, O_RDONLY | O_NONBLOCK)
@@ -35,7 +33,7 @@ async function openPipe(t: Test) {
 }
 
 t.test('lines are gathered for half a second, or until there are many', async (t) => {
-  const { output, clock, read } = await openPipe(t)
+  const { output, clock, read } = openPipe(t)
   output.write('one\n')
   output.write('two\n')
   t.throws(read, { code: 'EAGAIN' })
@@ -52,7 +50,7 @@ t.test('lines are gathered for half a second, or until there are many', async (t
 t.test(
   'a reader that stops for a while costs bounded memory, and gets all that waits when it reads again',
   async (t) => {
-    const { output, clock, read } = await openPipe(t)
+    const { output, clock, read } = openPipe(t)
     const numbered = (n: number) => `${String(n).padStart(6)} ${'x'.repeat(992)}\n`
     for (let n = 0; n < 3000; n += 1) output.write(numbered(n))
     const dropped = output.dropped()
@@ -78,7 +76,7 @@ t.test(
 )
 
 t.test('without a reader lines are dropped and counted, until there is one again', async (t) => {
-  const { output, clock, read, closeReader, reopenReader } = await openPipe(t)
+  const { output, clock, read, closeReader, reopenReader } = openPipe(t)
   closeReader()
   output.write('lost\n')
   output.write('lost\n')
@@ -93,7 +91,7 @@ t.test('without a reader lines are dropped and counted, until there is one again
 })
 
 t.test('a line that was cut off does not spoil the next one', async (t) => {
-  const { output, clock, read, closeReader, reopenReader } = await openPipe(t)
+  const { output, clock, read, closeReader, reopenReader } = openPipe(t)
   for (let count = 0; count < 48; count += 1) output.write(LINE)
   // The pipe has room for a part of it.
   output.write(`${'y'.repeat(50_000)}\n`)
@@ -127,8 +125,7 @@ t.test('a full disk drops lines and counts them', async (t) => {
 })
 
 t.test('a file gets all, the last lines at the end', async (t) => {
-  const folder = await mkdtemp(join(tmpdir(), 'pinrelay-log-'))
-  t.teardown(() => rm(folder, { recursive: true }))
+  const folder = makeFolder(t)
   const path = join(folder, 'log')
   const output = createLogOutput({
     fd: openSync(path, 'a'),
@@ -145,7 +142,7 @@ t.test('a file gets all, the last lines at the end', async (t) => {
 })
 
 t.test('at the end a full pipe is waited for, but not without an end', async (t) => {
-  const { output } = await openPipe(t)
+  const { output } = openPipe(t)
   for (let count = 0; count < 100; count += 1) output.write(LINE)
   output.write('closed\n')
   output.flushSync(40)
@@ -153,8 +150,7 @@ t.test('at the end a full pipe is waited for, but not without an end', async (t)
 })
 
 t.test('a process whose output is a full pipe writes without blocking, and exits', async (t) => {
-  const folder = await mkdtemp(join(tmpdir(), 'pinrelay-log-'))
-  t.teardown(() => rm(folder, { recursive: true }))
+  const folder = makeFolder(t)
   const path = join(folder, 'pipe')
   t.equal(spawnSync('mkfifo', [path]).status, 0)
   const reader = openSync(path, O_RDWR | O_NONBLOCK)

@@ -1,9 +1,9 @@
 /** A store that a released version wrote opens with this one, and all that it holds goes on. */
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { gunzipSync } from 'node:zlib'
 import t from 'tap'
+import { makeFolder } from '../support/at-exit.ts'
 import { until } from '../support/clock.ts'
 import { ACCOUNT, setUp, TOKEN } from '../support/relay.ts'
 import { clockFrom, eventNamed, FILES, MASTER_KEY, WRITTEN_AT_MS } from './facts.ts'
@@ -14,8 +14,7 @@ t.ok(releases.includes('0.1.0'))
 for (const release of releases) {
   t.test(`what ${release} wrote`, async (t) => {
     const written = join(import.meta.dirname, release)
-    const folder = mkdtempSync(join(tmpdir(), 'pinrelay-upgrade-'))
-    t.teardown(() => rmSync(folder, { recursive: true }))
+    const folder = makeFolder(t)
     for (const file of FILES)
       writeFileSync(join(folder, file), gunzipSync(readFileSync(join(written, `${file}.gz`))))
     const clock = clockFrom(WRITTEN_AT_MS + 3_600_000)

@@ -3,14 +3,15 @@
  * host, TLS, a full tablespace. Neither runs as root, so root lends them the user `postgres`.
  */
 import { execFile, execFileSync, spawn } from 'node:child_process'
-import { chownSync, existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { createServer, type AddressInfo } from 'node:net'
+import { chownSync, existsSync, mkdirSync, mkdtempSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import pg from 'pg'
 import tap, { type Test } from 'tap'
 import { until } from '../../support/clock.ts'
-import { makeFolder } from '../../support/own-postgres.ts'
+import { atExit } from '../../support/at-exit.ts'
+import { openFolderFor } from '../../support/own-postgres.ts'
+import { findFreePort } from '../../support/ports.ts'
 import { debianPostgres, debianPostgresMissing } from '../../support/debian-postgres.ts'
 
 const PGBOUNCER = '/usr/sbin/pgbouncer'
@@ -46,8 +47,8 @@ export function shareCluster(): Promise<Cluster> {
 
 async function startCluster(t: Pick<Test, 'teardown'>): Promise<Cluster> {
   const user = whoRuns()
-  const folder = makeFolder(user)
-  t.teardown(() => rmSync(folder, { recursive: true, force: true }))
+  const { path: folder, remove } = openFolderFor(user)
+  t.teardown(remove)
   const data = join(folder, 'data')
   const passwordFile = join(folder, 'password')
   writeFileSync(passwordFile, PASSWORD)
@@ -132,7 +133,7 @@ async function startServer(
   t: Pick<Test, 'teardown'>,
   { data, folder, user, flags }: ServerOptions,
 ): Promise<number> {
-  const port = await freePort()
+  const port = await findFreePort()
   const options = [
     `-p ${port} -k '${folder}' -c listen_addresses=127.0.0.1 -c shared_buffers=8MB -c max_connections=60`,
     ...flags.map((flag) => `-c ${flag}`),
@@ -148,7 +149,12 @@ async function startServer(
       child.on('exit', (code) => (code === 0 ? resolve() : reject(new Error(`pg_ctl ${words[0]}: ${code}`))))
     })
   await pgCtl('start', '-l', join(folder, `log-${port}`), '-o', options.join(' '))
-  t.teardown(() => pgCtl('stop', '-m', 'immediate').catch(() => undefined))
+  const pid = Number(readFileSync(join(data, 'postmaster.pid'), 'utf8').split('\n')[0])
+  const forget = atExit(() => process.kill(pid, 'SIGQUIT'))
+  t.teardown(async () => {
+    forget()
+    await pgCtl('stop', '-m', 'immediate').catch(() => undefined)
+  })
   return port
 }
 
@@ -172,7 +178,7 @@ export async function startPgBouncer(
   poolMode: 'session' | 'transaction' | 'statement',
   database: string,
 ): Promise<string> {
-  const port = await freePort()
+  const port = await findFreePort()
   const folder = join(cluster.folder, `pgbouncer-${port}`)
   mkdirSync(folder)
   // The password of the server as it is; the relay's own is not asked for.
@@ -198,6 +204,7 @@ default_pool_size = 20
     stdio: ['ignore', 'ignore', 'pipe'],
   })
   const ended = new Promise((resolve) => child.once('exit', resolve))
+  void ended.finally(atExit(() => child.kill('SIGKILL')))
   t.teardown(async () => {
     child.kill('SIGKILL')
     await ended
@@ -219,12 +226,4 @@ function whoRuns(): Cluster['user'] {
   if (process.getuid?.() !== 0) return {}
   const ask = (option: string) => Number(execFileSync('id', [option, 'postgres'], { encoding: 'utf8' }))
   return { uid: ask('-u'), gid: ask('-g') }
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await new Promise((resolve) => server.once('listening', resolve))
-  const { port } = server.address() as AddressInfo
-  await new Promise((resolve) => server.close(resolve))
-  return port
 }

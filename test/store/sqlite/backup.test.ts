@@ -19,7 +19,8 @@ import { openSqlite, type OpenedStore } from '../../support/stores.ts'
 import { mountSmallDisk } from '../../support/small-disk.ts'
 import { askAll, makeBatch } from '../batches.ts'
 import { openDamaged, overwrite } from './flipped.ts'
-import { makeFolder, RESERVED_BYTES } from './ground.ts'
+import { makeFolder } from '../../support/at-exit.ts'
+import { RESERVED_BYTES } from './ground.ts'
 
 const PAGE_BYTES = 4096
 const masterKeys = { current: randomBytes(32) }

@@ -3,7 +3,7 @@ import t from 'tap'
 import { TEST_SEED } from '../../support/seed.ts'
 import { makePattern } from './damaged.ts'
 import { testFlipped } from './flipped.ts'
-import { makeFolder } from './ground.ts'
+import { makeFolder } from '../../support/at-exit.ts'
 
 const folder = makeFolder(t)
 testFlipped(t, {

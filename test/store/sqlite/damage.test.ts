@@ -26,7 +26,7 @@ import {
   testFlipped,
   type Opened,
 } from './flipped.ts'
-import { makeFolder } from './ground.ts'
+import { makeFolder } from '../../support/at-exit.ts'
 
 const folder = makeFolder(t)
 const pattern = await makePattern(folder, 60)

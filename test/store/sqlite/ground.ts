@@ -4,11 +4,12 @@
  */
 import { execFile } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
-import { mkdirSync, mkdtempSync, rmSync, truncateSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { mkdirSync, truncateSync } from 'node:fs'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import type { Test } from 'tap'
+import { makeFolder } from '../../support/at-exit.ts'
+import { startNode, type NodeProcess } from '../../support/node-process.ts'
 import { openSqlite, type OpenedStore, type SqliteOptions } from '../../support/stores.ts'
 import { FRAME_BYTES, HEADER_BYTES, isWalDamaged, readWal } from '../../../src/store/sqlite/wal.ts'
 import type { Ground } from '../../contract/store.ts'
@@ -23,11 +24,10 @@ export interface SqliteGround extends Ground {
   open(options?: Partial<SqliteOptions>): Promise<OpenedStore>
 }
 
-/** Removed when the test ends. Unlike `t.testdir()` it is a folder of its own in every file of a process. */
-export function makeFolder(t: Test): string {
-  const folder = mkdtempSync(join(tmpdir(), 'pinrelay-store-'))
-  t.teardown(() => rmSync(folder, { recursive: true, force: true }))
-  return folder
+/** A process that commits until it is killed, and prints what it did. */
+export function startCommitter(path: string, masterKey: Buffer, first = 0): NodeProcess {
+  const words = ['test/store/sqlite/committer.ts', path, masterKey.toString('base64'), String(first)]
+  return startNode({ words, environment: {} })
 }
 
 export async function layGround(t: Test): Promise<SqliteGround> {

@@ -1,7 +1,8 @@
 import { join } from 'node:path'
 import t from 'tap'
 import { testAgainstModel } from '../model.ts'
-import { layGroundIn, makeFolder } from './ground.ts'
+import { makeFolder } from '../../support/at-exit.ts'
+import { layGroundIn } from './ground.ts'
 
 t.test('any sequence of operations and crashes does what the model does', async (t) => {
   const folder = makeFolder(t)

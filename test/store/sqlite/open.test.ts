@@ -18,8 +18,7 @@ import { openFile, readPragma } from '../../../src/store/sqlite/connection.ts'
 import { openSqlite } from '../../support/stores.ts'
 import { QUEUE_SCHEMA } from '../../../src/store/sqlite/schema.ts'
 import { makeBatch } from '../batches.ts'
-import { startCommitter } from './child.ts'
-import { layGround } from './ground.ts'
+import { layGround, startCommitter } from './ground.ts'
 
 const CANNOT_WRITE = {
   code: 'STORE_CANNOT_OPEN',
@@ -51,9 +50,8 @@ t.test('a store that is open is not opened again, here or in another process', a
   const { store } = await ground.open()
   await t.rejects(ground.open(), { code: 'STORE_IN_USE', message: /in use by another process/ })
   const child = startCommitter(ground.path, randomBytes(32))
-  await child.printed(1)
-  t.same(child.lines, ['STORE_IN_USE'])
-  await child.kill()
+  t.equal(await child.firstLine((line) => line), 'STORE_IN_USE')
+  t.equal(await child.ended, 0)
   await t.resolves(store.commit(makeBatch(['a'])), 'and is none the worse')
 })
 
@@ -169,7 +167,8 @@ t.test('nothing of a payload can be read in the files', async (t) => {
 /** A store whose process was killed, with a WAL that was never written back. */
 async function leaveKilledStore(t: Test, path: string): Promise<(message?: string) => void> {
   const child = startCommitter(path, randomBytes(32))
-  await child.printed(20)
+  let lines = 0
+  await child.firstLine(() => ++lines === 20 || undefined)
   await child.kill()
   const untouched = remember(t, join(path, '..'))
   t.ok(statSync(`${path}-wal`).size > 0)

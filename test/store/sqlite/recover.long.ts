@@ -2,7 +2,7 @@
 import t from 'tap'
 import { TEST_SEED } from '../../support/seed.ts'
 import { makePattern } from './damaged.ts'
-import { makeFolder } from './ground.ts'
+import { makeFolder } from '../../support/at-exit.ts'
 import { testSpoiled } from './spoiled.ts'
 
 const folder = makeFolder(t)

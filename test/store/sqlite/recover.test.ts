@@ -6,7 +6,7 @@ import { DatabaseSync } from 'node:sqlite'
 import t from 'tap'
 import { copyStore, makePattern, type Pattern } from './damaged.ts'
 import { overwrite } from './flipped.ts'
-import { makeFolder } from './ground.ts'
+import { makeFolder } from '../../support/at-exit.ts'
 import { findPages, readDamaged, testSpoiled } from './spoiled.ts'
 
 const folder = makeFolder(t)

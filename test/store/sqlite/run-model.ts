@@ -4,9 +4,9 @@
  *   [TEST_SEED=…] npx node test/store/sqlite/run-model.ts [RUNS]
  */
 import { existsSync } from 'node:fs'
-import { mkdtemp, rm } from 'node:fs/promises'
-import { availableParallelism, tmpdir } from 'node:os'
+import { availableParallelism } from 'node:os'
 import { join } from 'node:path'
+import { openFolder } from '../../support/at-exit.ts'
 import { TEST_SEED } from '../../support/seed.ts'
 import { testAgainstModel } from '../model.ts'
 import { layGroundIn } from './ground.ts'
@@ -23,7 +23,7 @@ const MEMORY = '/dev/shm'
 
 /** Rejects with the shortest sequence that goes wrong, if one does. */
 export async function runModel(runs: number, { seed, print }: LongRunOptions): Promise<void> {
-  const folder = await mkdtemp(join(existsSync(MEMORY) ? MEMORY : tmpdir(), 'pinrelay-model-'))
+  const { path: folder, remove } = openFolder('model', existsSync(MEMORY) ? MEMORY : undefined)
   // Each opening starts a thread, whose modules need not be compiled anew.
   process.env['NODE_COMPILE_CACHE'] ??= join(folder, 'compiled')
   const startedMs = performance.now()
@@ -43,7 +43,7 @@ export async function runModel(runs: number, { seed, print }: LongRunOptions): P
       return testAgainstModel({ layGround, runs: share, seed: seed + worker, onRun })
     }),
   )
-  await rm(folder, { recursive: true, force: true })
+  remove()
   for (const end of ended) if (end.status === 'rejected') throw end.reason
 }
 
