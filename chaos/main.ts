@@ -3,24 +3,18 @@
  * does and one outcome line per claim; exits with 1 when a claim is broken.
  */
 import { parseArgs } from 'node:util'
-import { runBacklog } from './backlog.ts'
-import { runFailover } from './failover.ts'
-import { runKills } from './kills.ts'
-import { runModelScenario } from './model.ts'
 import { createRandom } from '../test/support/random.ts'
 import { count, type Claim, type Scenario } from './scenario.ts'
-import { runReplicas } from './replicas.ts'
-import { runShutdown } from './shutdown.ts'
-import { runUpstream } from './upstream.ts'
 
-const SCENARIOS: Readonly<Record<string, Scenario>> = {
-  kills: runKills,
-  upstream: runUpstream,
-  shutdown: runShutdown,
-  model: runModelScenario,
-  backlog: runBacklog,
-  replicas: runReplicas,
-  failover: runFailover,
+/** Loaded when they are played: the usage needs none of them. */
+const SCENARIOS: Readonly<Record<string, () => Promise<Scenario>>> = {
+  kills: async () => (await import('./kills.ts')).runKills,
+  upstream: async () => (await import('./upstream.ts')).runUpstream,
+  shutdown: async () => (await import('./shutdown.ts')).runShutdown,
+  model: async () => (await import('./model.ts')).runModelScenario,
+  backlog: async () => (await import('./backlog.ts')).runBacklog,
+  replicas: async () => (await import('./replicas.ts')).runReplicas,
+  failover: async () => (await import('./failover.ts')).runFailover,
 }
 
 const USAGE = `usage: npm run chaos -- [NAME…] [options]
@@ -75,7 +69,8 @@ process.exit(broken === 0 ? 0 : 1)
 /** A scenario that fails is a broken claim, not the end of the others. */
 async function run(name: string, say: (text: string) => void): Promise<readonly Claim[]> {
   try {
-    return await SCENARIOS[name]!({ isShort, seed, random: createRandom(seed), say })
+    const play = await SCENARIOS[name]!()
+    return await play({ isShort, seed, random: createRandom(seed), say })
   } catch (error) {
     return [
       { holds: false, text: `it ran to its end: ${error instanceof Error ? error.stack : String(error)}` },

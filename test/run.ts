@@ -29,14 +29,13 @@ const ROOT = resolve(import.meta.dirname, '..')
  * begin: what takes longest first. Of the empty group are all other files.
  */
 const GROUPS: readonly (readonly string[])[] = [
-  ['cli', 'client'],
   ['console'],
   ['store/postgres'],
-  ['admin', 'delivery', 'ingest', 'telemetry'],
-  ['gateway', 'replicas', 'demo', 'docs'],
-  ['store'],
-  [],
+  ['admin', 'delivery', 'docs', 'ingest', 'telemetry'],
+  ['gateway', 'replicas', 'demo'],
   ['process', 'faults'],
+  ['store', 'cli', 'client'],
+  [],
 ]
 /** Beyond one for each core: most groups wait for browsers, databases and other processes half of their time. */
 const MORE_JOBS = 6

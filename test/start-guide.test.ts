@@ -2,6 +2,7 @@ import t from 'tap'
 import { readSettings } from '../src/settings.ts'
 import { guideOf, renderGuide } from '../src/start-guide.ts'
 import { ADMIN_TOKEN } from './support/constants.ts'
+import { setUp } from './support/relay.ts'
 
 const relay = { publicUrl: 'http://127.0.0.1:8080', adminUrl: 'http://127.0.0.1:8081', hasAccounts: false }
 
@@ -26,3 +27,10 @@ t.test('a later start has no next step, and a token that is given is not shown',
   t.notMatch(renderGuide(guide), /init|undefined/)
   t.notMatch(renderGuide(guide), ADMIN_TOKEN)
 })
+
+t.test('an address that this machine does not have is named with its settings', (t) =>
+  t.rejects(setUp(t, { HOST: '2001:db8::1', PORT: '1' }), {
+    code: 'CANNOT_LISTEN',
+    message: /^HOST, PORT: this machine cannot listen at \[2001:db8::1\]:1 \(E\w+\)\.$/,
+  }),
+)

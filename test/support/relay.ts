@@ -103,8 +103,8 @@ function startEngineHere(): EngineThread {
 
 export type Enter = (t: Test) => Promise<Guest>
 
-/** What most tests need: a relay as it comes, with all that it could log, shared by all files of the process. */
-export const enter: Enter = shareRelay({ LOG_LEVEL: 'trace' })
+/** What most tests need: a relay as it comes, its engine in a thread, with all that it could log, shared by all files of the process. */
+export const enter: Enter = shareRelay({ LOG_LEVEL: 'trace' }, {}, {})
 
 /**
  * Starting a relay takes longer than most tests: those that need none of their own enter one that stays up until the
@@ -114,10 +114,11 @@ export const enter: Enter = shareRelay({ LOG_LEVEL: 'trace' })
 export function shareRelay(
   settings: Record<string, string> = {},
   sandboxOptions: SandboxOptions = {},
+  more: More = { startThread: startEngineHere },
 ): Enter {
   let starting: Promise<Running> | undefined
   function start(): Promise<Running> {
-    const running = run(settings, sandboxOptions)
+    const running = run(settings, sandboxOptions, more)
     tap.teardown(async () => (await running).close())
     return running
   }
@@ -196,7 +197,11 @@ async function run(
       ...more,
     })
   }
-  let relay = await start({})
+  let relay = await start({}).catch(async (error: unknown) => {
+    await sandbox.close()
+    remove()
+    throw error
+  })
   return {
     relay: () => relay,
     sandbox,
