@@ -24,7 +24,6 @@ export interface PlacedEvent extends TrailEvent {
 /** Its events are put together when they are asked for. */
 export interface FoundPost {
   readonly batchId: number
-  readonly eventCount: number
   /** Those that these ids do not rule out. */
   events(ids: Pick<TrailFilter, 'eventId' | 'orderId'>): PlacedEvent[]
 }
@@ -57,10 +56,9 @@ function postsOf(bucket: number, read: readonly Entries[]): FoundPost[] {
   }
   const posts = read.flatMap((row) =>
     row.posts.map((post): FoundPost => {
-      const [place, , , , events] = post
+      const [place] = post
       return {
         batchId: bucket * BUCKET_BATCHES + place,
-        eventCount: events.length / EVENT_SIZE,
         events: (ids) => eventsOfPost(bucket, row, post, outcomes.get(place) ?? [], ids),
       }
     }),

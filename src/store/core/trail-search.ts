@@ -33,7 +33,7 @@ const BUILT_PER_TURN = 500
 const DISORDER_MS = 60_000
 /** A search answers what it has by then. */
 const LONGEST_SEARCH_MS = 2000
-/** Of those that follow: the latest ones, and those of one post in any case. */
+/** To those who follow the latest ones, to the end of a post. */
 const MOST_FOLLOWED = 1000
 
 export interface TrailStepRequest extends TrailFilter {
@@ -208,12 +208,11 @@ export async function showChanges({ batchIds, position, rows }: FreshRows): Prom
   const posts = Map.groupBy(found, ({ batchId }) => batchId)
   const events: TrailEvent[][] = []
   let count = 0
-  for (const batchId of batchIds.toReversed()) {
-    for (const post of posts.get(batchId) ?? []) {
-      count += post.eventCount
-      if (count > MOST_FOLLOWED && events.length > 0) break
-      events.push(post.events({}))
-    }
+  for (const post of batchIds.toReversed().flatMap((batchId) => posts.get(batchId) ?? [])) {
+    if (count >= MOST_FOLLOWED) break
+    const own = post.events({})
+    count += own.length
+    events.push(own)
   }
   return { position, events: events.toReversed().flat() }
 }

@@ -41,21 +41,12 @@ export async function openSqlite(queuePath: string, options: StoreOptions): Prom
     signal,
   })
   const backups = createBackups(queueFile.db, vaultDb, masterKeys.current)
+  const opened = new AsyncDisposableStack()
+  opened.defer(() => closeFile(vaultDb))
+  opened.defer(queueFile.close)
+  opened.defer(batcher.drain)
+  opened.defer(backups.stop)
   let closing: Promise<void> | undefined
-  async function closeAll(): Promise<void> {
-    await backups.stop()
-    await batcher.drain()
-    try {
-      try {
-        queueFile.close()
-      } finally {
-        closeFile(vaultDb)
-      }
-    } catch (cause) {
-      throw new StoreUnavailable({ cause })
-    }
-  }
-  const close = () => (closing ??= closeAll())
   return {
     store: {
       ...createStore(batcher.submit),
@@ -68,7 +59,10 @@ export async function openSqlite(queuePath: string, options: StoreOptions): Prom
       return found === undefined ? undefined : recoverFile(batcher, found, sealer)
     },
     backUp: (request) => backups.make(request),
-    close,
+    close: () =>
+      (closing ??= opened.disposeAsync().catch((cause: unknown) => {
+        throw new StoreUnavailable({ cause })
+      })),
   }
 }
 
