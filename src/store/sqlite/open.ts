@@ -43,9 +43,9 @@ export async function openSqlite(queuePath: string, options: StoreOptions): Prom
   const backups = createBackups(queueFile.db, vaultDb, masterKeys.current)
   const opened = new AsyncDisposableStack()
   opened.defer(() => closeFile(vaultDb))
-  opened.defer(queueFile.close)
-  opened.defer(batcher.drain)
-  opened.defer(backups.stop)
+  opened.defer(() => queueFile.close())
+  opened.defer(() => batcher.drain())
+  opened.defer(() => backups.stop())
   let closing: Promise<void> | undefined
   return {
     store: {
