@@ -27,8 +27,8 @@ export interface HousekeepingOptions {
 interface Chore {
   readonly everyMs: number
   readonly failure: string
-  /** Returns how much it did; steps are repeated until that is 0. */
-  step(): Promise<number>
+  /** Answers whether there may be more to do. */
+  step(): Promise<boolean>
 }
 
 const HOUR_MS = 3_600_000
@@ -47,7 +47,7 @@ export function keepHouse(options: HousekeepingOptions): { close(): void } {
 
   async function run(chore: Chore): Promise<void> {
     try {
-      while (!isClosed && (await chore.step()) > 0);
+      while (!isClosed && (await chore.step()));
     } catch (error) {
       // A store that closes ends a walk at its next step.
       if (!isClosed) log.error({ code: codeOf(error) }, chore.failure)
@@ -99,7 +99,7 @@ function listChores(options: HousekeepingOptions): readonly Chore[] {
       async step() {
         const seenBeforeMs = trustedBeforeMs(settings.DEDUPE_HOURS)
         if (seenBeforeMs !== undefined) await store.trimDedupe(seenBeforeMs)
-        return 0
+        return false
       },
     },
     {
@@ -107,13 +107,13 @@ function listChores(options: HousekeepingOptions): readonly Chore[] {
       failure: 'store cannot expire events',
       async step() {
         const beforeMs = trustedBeforeMs(settings.MAX_EVENT_AGE_HOURS)
-        if (beforeMs === undefined) return 0
+        if (beforeMs === undefined) return false
         const limits = { oldestEventTimeS: Math.floor(beforeMs / 1000), limit: BATCHES_PER_STEP }
-        const expired = await store.expire({ ...limits, nowMs: clock.wallMs() })
-        if (expired === 0) return 0
+        const { expired, hasMore } = await store.expire({ ...limits, nowMs: clock.wallMs() })
+        if (expired === 0) return hasMore
         metrics.countEvents('other', 'expired', expired)
         metrics.deadLetters.inc({ reason: 'too_old' }, expired)
-        return expired
+        return hasMore
       },
     },
     {
@@ -121,15 +121,14 @@ function listChores(options: HousekeepingOptions): readonly Chore[] {
       failure: 'store cannot delete dead letters',
       async step() {
         const step = await trim('dead_letters', settings.DEAD_LETTER_DAYS * 24)
-        const deleted = step.tooOld + step.overPart
-        if (deleted === 0) {
+        if (step.tooOld + step.overPart === 0) {
           logDeleted()
-          return 0
+          return false
         }
         metrics.deadLettersDeleted.inc({ reason: 'too_old' }, step.tooOld)
         metrics.deadLettersDeleted.inc({ reason: 'store_part_full' }, step.overPart)
         unlogged += step.overPart
-        return deleted
+        return true
       },
     },
     {
@@ -137,7 +136,7 @@ function listChores(options: HousekeepingOptions): readonly Chore[] {
       failure: 'store cannot delete old events of the trail',
       async step() {
         const { tooOld, overPart } = await trim('trail', settings.TRAIL_HOURS)
-        return tooOld + overPart
+        return tooOld + overPart > 0
       },
     },
   ]

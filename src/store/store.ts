@@ -215,6 +215,13 @@ export interface ExpireRequest {
   readonly nowMs: number
 }
 
+export interface ExpireStep {
+  /** Events. */
+  readonly expired: number
+  /** Whether more may be too old. A step may expire nothing, and have more. */
+  readonly hasMore: boolean
+}
+
 export interface TrimRequest {
   readonly table: 'dead_letters' | 'trail'
   /** What died or was received before is too old; milliseconds since the epoch. */
@@ -276,8 +283,8 @@ export interface Store extends TrailStore {
   replay(request: ReplayRequest): Promise<ReplayStep>
   /** Deletes dead letters. The totals keep counting them as what they were. */
   purge(request: DeadLetterQuery): Promise<PurgeStep>
-  /** Makes dead letters, as `too_old`, of waiting live events; answers how many, and 0 when none is left. */
-  expire(request: ExpireRequest): Promise<number>
+  /** One step of making dead letters, as `too_old`, of waiting live events. */
+  expire(request: ExpireRequest): Promise<ExpireStep>
   /** Deletes the oldest: what is too old, and what passes its part of the store. Dead letters keep counting as what they were. */
   trim(request: TrimRequest): Promise<TrimStep>
   /** Ids of events and orders (`event_id`, `order_id`) are kept as fingerprints. */

@@ -17,6 +17,7 @@ import {
   type DeadLetterFilter,
   type HistoryEntry,
   type LeasedBatch,
+  type ExpireStep,
   type PurgeStep,
   type Receipt,
   type ReplayStep,
@@ -414,7 +415,7 @@ function expire(oldestEventTimeS: number): Plan {
         .filter((batch) => !batch.isTest && !batch.isHeld && batch.oldestEventTimeS < oldestEventTimeS)
         .toSorted((a, b) => a.oldestEventTimeS - b.oldestEventTimeS || a.serial - b.serial)
         .reduce((sum, batch) => sum + expireOne(model, batch, oldestEventTimeS), 0)
-      if (answer !== undefined) assertSame(answer.value, expired, 'expired')
+      if (answer !== undefined) assertSame((answer.value as ExpireStep).expired, expired, 'expired')
     },
   }))
 }

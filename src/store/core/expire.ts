@@ -1,8 +1,7 @@
 /** Makes dead letters of live events that grew too old while their batches waited. The holder of a leased batch checks its age itself. */
 import type { Sealer } from '../../vault/seal.ts'
 import { splitEvents } from '../payload.ts'
-import type { ExpireStep } from '../engine/operations.ts'
-import type { DeadEvent, ExpireRequest } from '../store.ts'
+import type { DeadEvent, ExpireRequest, ExpireStep } from '../store.ts'
 import { acknowledgeAll } from './acknowledge.ts'
 import { openBatch } from './lease.ts'
 import { toQueue, type BatchRow } from './rows.ts'
@@ -19,7 +18,7 @@ export const TOO_OLD = {
   message: 'The event grew too old before Pinterest took it.',
 } as const
 
-/** One step, of one transaction. A full one may expire nothing: of some batches the oldest events have their outcome already. */
+/** A full step may expire nothing: of some batches the oldest events have their outcome already. */
 export function* expire(tx: Transaction, request: ExpireRequest): Steps<ExpireStep> {
   const { oldestEventTimeS, limit } = request
   const waiting = yield* tx.leases.olderThan(oldestEventTimeS, limit)

@@ -2,15 +2,7 @@
 import type { NewDeadLetterRow } from '../core/rows.ts'
 import type { FreshRows, TrailStep, TrailStepRequest } from '../core/trail-search.ts'
 import type { Position, WalkStep } from '../core/walk.ts'
-import type {
-  DeadLetter,
-  DeadLetterQuery,
-  NewBatch,
-  QueueKey,
-  Store,
-  StoreSize,
-  ExpireRequest,
-} from '../store.ts'
+import type { DeadLetter, DeadLetterQuery, NewBatch, QueueKey, Store, StoreSize } from '../store.ts'
 import type { Erased, EraseRequest } from '../trail.ts'
 
 export interface DeadLetterPage {
@@ -62,19 +54,13 @@ export const PLAIN = [
   'totals',
   'replay',
   'purge',
+  'expire',
   'trim',
   'addAudit',
   'auditTrail',
 ] as const satisfies readonly (keyof Store)[]
 
 export type PlainKind = (typeof PLAIN)[number]
-
-export interface ExpireStep {
-  /** Events. */
-  readonly expired: number
-  /** Whether more may be too old. */
-  readonly hasMore: boolean
-}
 
 /** An operation that is one step of a walk (core/walk.ts). */
 interface WalkOf<Request, Counts> {
@@ -87,7 +73,6 @@ export type Operations = {
   [K in PlainKind]: { request: Parameters<Store[K]>[0]; answer: Awaited<ReturnType<Store[K]>> }
 } & {
   deadLetters: { request: DeadLetterQuery; answer: DeadLetterPage }
-  expire: { request: ExpireRequest; answer: ExpireStep }
   events: { request: TrailStepRequest; answer: TrailStep }
   trailChanges: { request: number | undefined; answer: FreshRows }
   erase: WalkOf<EraseRequest, Erased>

@@ -3,7 +3,7 @@ import { searchTrail, showChanges } from '../core/trail-search.ts'
 import { walk } from '../core/walk.ts'
 import type { DeadLetter, Store } from '../store.ts'
 import type { Batcher } from './batcher.ts'
-import { PLAIN, type DeadLetterPage, type ExpireStep, type PlainKind, type RequestOf } from './operations.ts'
+import { PLAIN, type DeadLetterPage, type PlainKind, type RequestOf } from './operations.ts'
 
 /** All but the size, which SQLite and PostgreSQL read differently. */
 export function createStore(submit: Batcher['submit']): Omit<Store, 'size'> {
@@ -21,12 +21,6 @@ export function createStore(submit: Batcher['submit']): Omit<Store, 'size'> {
         beforeId = step.beforeId
       }
       return deadLetters
-    },
-    async expire(request) {
-      let step: ExpireStep
-      do step = await submit('expire', request)
-      while (step.expired === 0 && step.hasMore)
-      return step.expired
     },
     events: (query) => searchTrail(query, (step) => submit('events', step)),
     trailChanges: async (position) => showChanges(await submit('trailChanges', position)),

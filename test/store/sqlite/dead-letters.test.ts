@@ -106,8 +106,8 @@ t.test('a batch that no key opens is reported once, and stops no other from expi
   const problems: unknown[] = []
   const { store } = await ground.open({ onProblem: (problem) => problems.push(problem) })
   const request = { oldestEventTimeS: NOW_S, limit: 1, nowMs: NOW_MS }
-  t.equal(await store.expire(request), 1)
-  t.equal(await store.expire(request), 0)
+  t.match(await store.expire(request), { expired: 0, hasMore: true })
+  t.match(await store.expire(request), { expired: 1 })
   t.same(problems, [{ problem: 'batch_unreadable', queue: LIVE, batchId: broken.batch?.batchId }])
   t.match(await store.totals({}), { expired: 1, queued: 1 })
 })
@@ -120,9 +120,9 @@ t.test('a batch with thousands of events expires in steps of its own', async (t)
     await store.release([{ batchId, attempts: 0, history: [] }])
   }
   const request = { oldestEventTimeS: NOW_S + 1, limit: 100, nowMs: NOW_MS }
-  t.equal(await store.expire(request), 1800, 'two batches, and then others have their turn')
-  t.equal(await store.expire(request), 900)
-  t.equal(await store.expire(request), 0)
+  t.match(await store.expire(request), { expired: 1800 }, 'two batches, and then others have their turn')
+  t.match(await store.expire(request), { expired: 900 })
+  t.match(await store.expire(request), { expired: 0 })
 })
 
 t.test('batch ids follow the clock, also in a fresh file that replaces a broken one', async (t) => {
@@ -175,7 +175,8 @@ t.test('an entry of an index that no row bears out keeps no step of expiry busy'
   })
   const request = { oldestEventTimeS: NOW_S - 10, nowMs: NOW_MS }
   const gone = await ground.open()
-  for (const limit of [100, 1]) t.equal(await gone.store.expire({ ...request, limit }), 0)
+  for (const limit of [100, 1])
+    t.match(await gone.store.expire({ ...request, limit }), { expired: 0, hasMore: false })
   await gone.close()
   change((db) => {
     const names = Object.keys(row)
@@ -183,7 +184,8 @@ t.test('an entry of an index that no row bears out keeps no step of expiry busy'
     db.prepare(`INSERT INTO batches (${names.join()}) VALUES (${places})`).run(...Object.values(row))
   })
   const { store } = await ground.open()
-  for (const limit of [100, 1]) t.equal(await store.expire({ ...request, limit }), 0, 'also of a full step')
+  for (const limit of [100, 1])
+    t.match(await store.expire({ ...request, limit }), { expired: 0, hasMore: false }, 'also of a full step')
   t.match(await store.totals({}), { queued: 1, expired: 0 })
 })
 
@@ -228,7 +230,7 @@ t.test("what was found to be a customer's stays so for events that were recovere
   renameSync(ground.path, join(ground.folder, name))
   const { store, recover } = await ground.open()
   t.match(await recover(name), { events: 2 })
-  t.equal(await store.expire({ oldestEventTimeS: NOW_S + 1, limit: 10, nowMs: NOW_MS }), 2)
+  t.match(await store.expire({ oldestEventTimeS: NOW_S + 1, limit: 10, nowMs: NOW_MS }), { expired: 2 })
   const dead = await store.deadLetters({ limit: 10 })
   t.same(new Set(dead.map(({ eventId }) => eventId)), new Set([undefined, 'kept']))
   t.notMatch(JSON.stringify(await readTrail(store)), '6505550155')
