@@ -68,6 +68,8 @@ types.setTypeParser(pg.types.builtins.INT8, Number)
 /** One pool per host: after a failover, idle connections lead to the old host, where a read would be stale. */
 export function createPool(options: ConnectionOptions, size: number): Pool {
   const { hosts, applicationName, statementMs = STATEMENT_MS, signal } = options
+  // However long its statements may take.
+  const commitMs = Math.min(statementMs, STATEMENT_MS) + PATIENCE_MS
   const pools = new Map<Target, pg.Pool>()
 
   function poolOf(target: Target): pg.Pool {
@@ -137,7 +139,7 @@ export function createPool(options: ConnectionOptions, size: number): Pool {
           },
         })
         // Behind what is not answered yet: where that fails, the server rolls back.
-        await Promise.all([...asked, ofDatabase(commit(client))])
+        await Promise.all([...asked, ofDatabase(commit(client, commitMs))])
         return result
       } catch (error) {
         if (isTimedOut(error) || isInDoubt(error)) hosts.passOver(target)
@@ -268,14 +270,14 @@ const IN_DOUBT = 'a commit was not confirmed: is the synchronous standby away?'
  * and no error, when somebody cancels the wait for a synchronous standby (`SyncRepWaitForLSN`); its own time limits do
  * not end that wait.
  */
-async function commit(client: pg.PoolClient): Promise<void> {
+async function commit(client: pg.PoolClient, limitMs: number): Promise<void> {
   let isWarned = false
   const onNotice = ({ code = '' }: { code?: string | undefined }) => {
     if (!code.startsWith(NO_WARNING_CLASS)) isWarned = true
   }
   client.on('notice', onNotice)
   try {
-    const { command } = await client.query('COMMIT')
+    const { command } = await client.query({ text: 'COMMIT', query_timeout: limitMs } as pg.QueryConfig)
     // COMMIT of a failed transaction rolls it back without an error.
     if (isWarned || command !== 'COMMIT') throw new CommitInDoubt(IN_DOUBT)
   } catch (error) {

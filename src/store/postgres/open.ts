@@ -74,7 +74,7 @@ export async function openPostgres(
     // The others wait for as long as the tables take: nothing is won by ending a start on a slow machine.
     const once = createPool({ ...connection, statementMs: TABLES_MS, stoppedClientMs: STATEMENT_MS }, 1)
     try {
-      await once.transact((client) => makeTables(client, STATEMENT_MS))
+      await once.transact(makeTables)
     } finally {
       await once.end()
     }

@@ -93,7 +93,7 @@ export const TABLES_MS = 10 * 60_000
  * In a transaction, under a lock that replicas which start at the same time wait for. Nothing is changed where the rights are
  * missing or the tables are others.
  */
-export async function makeTables(client: Queryable, statementMs: number): Promise<void> {
+export async function makeTables(client: Queryable): Promise<void> {
   await client.query(`SET LOCAL lock_timeout = ${TABLES_MS}`)
   await client.query('SELECT pg_advisory_xact_lock($1)', [TABLES_LOCK])
   const before = await readVersion(client)
@@ -113,8 +113,6 @@ export async function makeTables(client: Queryable, statementMs: number): Promis
     await client.query('INSERT INTO schema_version VALUES ($1)', [SCHEMA_VERSION])
     await client.query(TABLES)
   }
-  // The commit may wait for a standby, and no longer than any other.
-  await client.query(`SET LOCAL statement_timeout = ${statementMs}`)
 }
 
 async function readVersion(client: Queryable): Promise<number> {

@@ -5,6 +5,7 @@ import t, { type Test } from 'tap'
 import { openPostgres, type OpenedPostgres, type PostgresOptions } from '../../support/stores.ts'
 import type { StoreProblem } from '../../../src/store/engine/operations.ts'
 import { until } from '../../support/clock.ts'
+import { catchDeadlines } from '../../support/deadlines.ts'
 import { makeCertificate } from '../../support/certificate.ts'
 import { debianPostgresMissing } from '../../support/debian-postgres.ts'
 import { rawEvent } from '../../support/events.ts'
@@ -132,6 +133,21 @@ void t.test('nor where nobody ends the wait but a time limit of the relay', { sk
   await cluster.reload({ synchronous_standby_names: '' })
   await until(() => isTaken(store.commit(makeBatch(['late']))))
   await keepsOnce(t, { store }, 1)
+})
+
+void t.test('a start waits no longer for the standby than any commit', { skip }, async (t) => {
+  const database = await cluster.createDatabase()
+  await cluster.reload({ synchronous_standby_names: 'absent' })
+  t.teardown(() => cluster.reload({ synchronous_standby_names: '' }))
+  const limits = catchDeadlines(t, 15_000, 60_000)
+  const opening = t.rejects(open(t, `${cluster.base}/${database}`), {
+    code: 'STORE_CANNOT_OPEN',
+    message: /was not confirmed/,
+  })
+  const waiting = "SELECT 1 FROM pg_stat_activity WHERE wait_event = 'SyncRep'"
+  await until(async () => (await cluster.ask(waiting)).length > 0)
+  limits.fire()
+  await opening
 })
 
 void t.test(

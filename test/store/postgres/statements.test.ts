@@ -56,6 +56,8 @@ function leaveOutFeed(transaction: readonly string[]): readonly string[] {
   return isWhole && !transaction.some((statement) => OF_FEED.test(statement)) ? transaction : []
 }
 
+const isNamed = (asked: unknown) => (asked as { readonly name?: string }).name !== undefined
+
 let round = 0
 const commitTo = (store: Store, accounts: number) =>
   Promise.all(
@@ -120,7 +122,7 @@ t.test('statements have names only where the session cannot be another one behin
   t.teardown(() => void (pg.Client.prototype.query = original))
   let named = 0
   pg.Client.prototype.query = function watched(this: pg.Client, ...values: unknown[]) {
-    if (this.database === database && typeof values[0] === 'object') named += 1
+    if (this.database === database && isNamed(values[0])) named += 1
     return Reflect.apply(original, this, values) as never
   }
   await commitTo((await ground.open()).store, 1)
@@ -249,7 +251,7 @@ t.test('a plan that is kept since a table was small reads no table as a whole', 
   const texts = new Set<string>()
   t.teardown(() => void (pg.Client.prototype.query = query))
   pg.Client.prototype.query = function watched(this: pg.Client, ...values: unknown[]) {
-    if (this.database === database && typeof values[0] === 'object') texts.add(textOf(values[0]))
+    if (this.database === database && isNamed(values[0])) texts.add(textOf(values[0]))
     return Reflect.apply(query, this, values) as never
   }
   const { store } = await ground.open({ heartbeatMs: 3_600_000, feedPollMs: 3_600_000 })
