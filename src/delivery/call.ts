@@ -8,7 +8,7 @@ import { createSlots } from '../slots.ts'
 import { EVENT_SEPARATOR } from '../store/payload.ts'
 import type { Background } from './background.ts'
 import { countEvents, expireEvents, type EventOutcome, type Slice } from './batch.ts'
-import { groupOf, membersOf, type Group } from './bisect.ts'
+import { groupOf, type Group } from './bisect.ts'
 import { canaryCall } from './canary.ts'
 import { conclude, type ConcludeOptions } from './conclude.ts'
 import type { CallInFlight, Queue } from './queue.ts'
@@ -26,7 +26,7 @@ export function createCaller(options: CallerOptions) {
   const inFlight = createSlots<CallInFlight>()
   const nextCallId = createCallIds()
 
-  /** Sends what the queue has ready, without what is lost or too old; or the canary. Its token is taken already. */
+  /** Sends what the queue has ready, or the canary. Its token is taken already. */
   function start(queue: Queue): void {
     const { adAccountId } = queue.key
     const isTrial = queue.breaker.status === 'open'
@@ -79,38 +79,33 @@ export function createCaller(options: CallerOptions) {
     options.onChange(queue)
   }
 
+  /** What leaves, without what was lost while a call was in flight, or is too old. */
   function takeGroup(queue: Queue, isTrial: boolean): Group {
-    const taken = queue.takeCall(clock.wallMs(), isTrial)
-    return dropLost(queue, taken) ? groupOf([]) : dropExpired(queue, taken)
-  }
-
-  /** Drops batches whose lease was lost while a call was in flight. The others wait for the next call. */
-  function dropLost(queue: Queue, group: Group): boolean {
-    const members = membersOf(group)
-    const lost = members.filter(({ batch }) => batch.isLost)
-    if (lost.length === 0) return false
-    prefetch.replace(queue, lost, [])
-    for (const slice of members) if (!slice.batch.isLost) queue.add(slice)
-    return true
-  }
-
-  function dropExpired(queue: Queue, group: Group): Group {
-    if (queue.key.isTest) return group
+    const group = queue.takeCall(clock.wallMs(), isTrial)
     const oldestS = (clock.wallMs() - options.maxEventAgeMs) / 1000
     const slices = group.slices.flatMap((slice) => {
-      if (slice.oldestEventTimeS >= oldestS || !options.isClockTrusted()) return [slice]
-      const { expired, kept } = expireEvents(slice, oldestS)
-      const parts = [expired, kept].filter((part) => part !== undefined)
-      prefetch.replace(queue, [slice], parts)
-      if (expired) {
-        const { message: errorMessage, reason } = TOO_OLD
-        const outcome: EventOutcome = { status: 'expired', errorMessage, warningMessage: '' }
-        const outcomes = expired.positions.map(() => outcome)
-        options.acknowledge(queue, [{ slice: expired, outcomes }], reason)
+      if (slice.batch.isLost) {
+        prefetch.replace(queue, [slice], [])
+        return []
       }
-      return kept ? [kept] : []
+      const isYoung = queue.key.isTest || slice.oldestEventTimeS >= oldestS || !options.isClockTrusted()
+      return isYoung ? [slice] : dropExpired(queue, slice, oldestS)
     })
     return { ...group, slices }
+  }
+
+  /** Answers what is left. */
+  function dropExpired(queue: Queue, slice: Slice, oldestS: number): readonly Slice[] {
+    const { expired, kept } = expireEvents(slice, oldestS)
+    const parts = [expired, kept].filter((part) => part !== undefined)
+    prefetch.replace(queue, [slice], parts)
+    if (expired) {
+      const { message: errorMessage, reason } = TOO_OLD
+      const outcome: EventOutcome = { status: 'expired', errorMessage, warningMessage: '' }
+      const outcomes = expired.positions.map(() => outcome)
+      options.acknowledge(queue, [{ slice: expired, outcomes }], reason)
+    }
+    return kept ? [kept] : []
   }
 
   return { inFlight, start }
