@@ -5,7 +5,6 @@
  */
 import { StoreUnavailable } from '../errors.ts'
 import type { Clock } from '../clock.ts'
-import { createSlots } from '../slots.ts'
 import type { Log } from '../telemetry/log.ts'
 import type { FrontStore } from '../store/store.ts'
 
@@ -32,18 +31,19 @@ export function createReadiness(options: {
   let isShuttingDown = false
   let cancel = () => {}
   let answeredAtMs = clock.wallMs()
-  const onStalled = createSlots<() => void>()
+  let onCheck = (_isStalled: boolean) => {}
   let checking = checkAgain()
 
   async function checkAgain(): Promise<void> {
     const cancelStall = clock.after(STALLED_MS, () => {
       become('store_stalled')
-      for (const listener of onStalled) listener()
+      onCheck(true)
     })
     const problem = await findProblem()
     answeredAtMs = clock.wallMs()
     cancelStall()
     become(problem)
+    onCheck(false)
     cancel = clock.after(CHECK_EVERY_MS, () => {
       checking = checkAgain()
     })
@@ -94,15 +94,8 @@ export function createReadiness(options: {
       if (storeProblem || overShare.has(adAccountId)) throw new StoreUnavailable()
     },
     isShuttingDown: () => isShuttingDown,
-    /** Calls back when the store no longer answers, unless cancelled before. */
-    onStall(listener: () => void): () => void {
-      if (storeProblem === 'store_stalled') {
-        listener()
-        return () => {}
-      }
-      const slot = onStalled.add(listener)
-      return () => void onStalled.take(slot)
-    },
+    /** Calls back once a second, and when the store no longer answers. */
+    onCheck: (listener: typeof onCheck) => void (onCheck = listener),
     /** When the store last answered, since the epoch. */
     answeredAtMs: () => answeredAtMs,
     /** From now on `/readyz` answers 503. */

@@ -82,8 +82,6 @@ export async function createPublicServer(options: PublicServerOptions): Promise<
     done(lacksHost ? new InvalidRequest('The header Host is missing.') : undefined)
   })
   app.server.on('checkExpectation', refuseExpectation)
-  // Each post listens for the end of its connection, and a client may send many before the first answer.
-  app.server.on('connection', (socket) => void socket.setMaxListeners(0))
   for (const name of ['sender', 'source', 'limited', 'answer', 'leave', 'errorCode'])
     app.decorateRequest(name, undefined)
 

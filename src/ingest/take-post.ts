@@ -9,6 +9,7 @@ import type { EventOutcome } from '../delivery/batch.ts'
 import { SenderLeft, StoreUnavailable, UnsupportedMedia } from '../errors.ts'
 import type { PostLimiter } from '../limits/post-limiter.ts'
 import type { Settings } from '../settings.ts'
+import { createSlots } from '../slots.ts'
 import type { Engine } from '../store/engine/engine.ts'
 import type { Post, PostReceipt } from '../store/engine/posts.ts'
 import type { LeasedBatch, QueueKey } from '../store/store.ts'
@@ -42,11 +43,28 @@ export interface IngestOptions {
 /** Whose post it is, and how the engine reads it. */
 type Posted = Omit<Post, 'payload' | 'postId' | 'receivedAtMs' | 'isClockTrusted'>
 
+/** A post that the engine has. */
+interface UnderWay {
+  readonly postId: number
+  readonly reply: FastifyReply
+  readonly isWebhook: boolean
+}
+
 export type TakePost = ReturnType<typeof createTakePost>
 
 export function createTakePost(options: IngestOptions) {
   const { readiness, engine, delivery, admission, metrics, tracing, clock } = options
+  const underWay = createSlots<UnderWay>()
   let lastPostId = 0
+
+  readiness.onCheck((isStalled) => {
+    for (const { postId, reply, isWebhook } of underWay) {
+      // Where the store hangs, the post is answered; what is committed later is still delivered.
+      if (isStalled) void reply.send(new StoreUnavailable())
+      // Its sender left, and will post again. Not every shop does.
+      if (reply.request.socket.destroyed && !isWebhook) engine.withdrawPost(postId)
+    }
+  })
 
   function endStage(stage: 'prepare' | 'commit', durationMs: number, trace: PostTrace | undefined): void {
     metrics.postStageSeconds.observe({ stage }, durationMs / 1000)
@@ -69,16 +87,13 @@ export function createTakePost(options: IngestOptions) {
     posted: Posted,
     trace: PostTrace | undefined,
   ): Promise<PostReceipt> {
-    const { socket } = request.raw
     // The raw body leaves this thread.
     request.body = undefined
-    if (socket.destroyed) throw new SenderLeft()
+    if (request.socket.destroyed) throw new SenderLeft()
+    // It may be so since the post was admitted: then no check would answer it.
+    readiness.check(posted.adAccountId)
     const postId = ++lastPostId
-    const withdraw = () => engine.withdrawPost(postId)
-    // Not every shop sends a webhook again.
-    if (posted.webhook === undefined) socket.on('close', withdraw)
-    // Where the store hangs, the post is answered; what is committed later is still delivered.
-    const ignoreStall = readiness.onStall(() => void reply.send(new StoreUnavailable()))
+    const slot = underWay.add({ postId, reply, isWebhook: posted.webhook !== undefined })
     const beganMs = clock.monotonicMs()
     try {
       const time = { receivedAtMs: clock.wallMs(), isClockTrusted: options.isClockTrusted() }
@@ -89,8 +104,7 @@ export function createTakePost(options: IngestOptions) {
       return receipt
     } finally {
       request.leave?.()
-      ignoreStall()
-      socket.off('close', withdraw)
+      underWay.take(slot)
     }
   }
 

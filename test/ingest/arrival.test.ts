@@ -128,6 +128,7 @@ const BODY_LIMIT_BYTES = 8192
 
 async function openApp(t: Test, postsPerMinute = 0, postLimiter?: PostLimiter, engine = NOT_JSON) {
   const clock = createManualClock()
+  let check = () => {}
   const account = { adAccountId: '1', tokenKind: 'fixed', postsPerMinute, eventNames: {} }
   const app = await createPublicServer({
     vault: { authenticate: () => ({ keyId: 'k', adAccountIds: ['1'] }), account: () => account },
@@ -136,7 +137,7 @@ async function openApp(t: Test, postsPerMinute = 0, postLimiter?: PostLimiter, e
       check: () => undefined,
       isShuttingDown: () => false,
       problem: () => undefined,
-      onStall: () => () => undefined,
+      onCheck: (listener: () => void) => void (check = listener),
     },
     admission: createAdmission(BODY_LIMIT_BYTES, clock),
     metrics: createMetrics({ version: 'test' }),
@@ -167,7 +168,7 @@ async function openApp(t: Test, postsPerMinute = 0, postLimiter?: PostLimiter, e
     post.end('x'.repeat(sizeBytes))
     return (await answer).statusCode
   }
-  return { app, clock, begin, statusOf }
+  return { app, clock, begin, statusOf, check: () => check() }
 }
 
 const EVENTS = '/v5/ad_accounts/1/events'
@@ -217,18 +218,27 @@ t.test('who leaves while the post limiter asks the database holds no room', asyn
 t.test('a post whose sender leaves while it waits for the engine is withdrawn', async (t) => {
   const taken = Promise.withResolvers<number>()
   const withdrawn = Promise.withResolvers<number>()
-  const { begin } = await openApp(t, 0, undefined, {
+  const { app, begin, check } = await openApp(t, 0, undefined, {
     takePost({ postId }) {
       taken.resolve(postId)
       return new Promise(() => undefined)
     },
-    withdrawPost: withdrawn.resolve,
+    withdrawPost(id) {
+      t.ok(post.destroyed, 'not before its sender has left')
+      withdrawn.resolve(id)
+    },
   })
+  const connected = once(app.server, 'connection') as Promise<[Socket]>
   const { post, answer } = begin(2)
   answer.catch(() => undefined)
   post.end('{}')
+  const [socket] = await connected
   const postId = await taken.promise
+  check()
+  const closed = once(socket, 'close')
   post.destroy()
+  await closed
+  check()
   t.equal(await withdrawn.promise, postId)
 })
 
