@@ -20,11 +20,11 @@ interface EventsRoute {
 export function routePostEvents(
   app: FastifyInstance,
   { vault, readiness, settings }: IngestOptions,
-  { admitBody, beginTrace, take, deliver }: TakePost,
+  { admitBody, beginTrace, take, deliver, noteAnswer }: TakePost,
 ): void {
   app.post<EventsRoute>(
     '/v5/ad_accounts/:ad_account_id/events',
-    { onRequest: [admitSender, app.rateLimit(), admitBody] },
+    { onRequest: [admitSender, app.rateLimit(), admitBody], onResponse: noteAnswer },
     async (request, reply) => {
       const { account, key } = request.sender!
       const queue = { adAccountId: account.adAccountId, isTest: readTest(request.query) }

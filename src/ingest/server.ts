@@ -23,7 +23,6 @@ import {
 } from '../errors.ts'
 import { rateLimitStore } from '../limits/post-limiter.ts'
 import type { Settings } from '../settings.ts'
-import type { Log } from '../telemetry/log.ts'
 import type { PostAnswer } from './answers.ts'
 import type { Source } from '../vault/vault.ts'
 import type { Sender } from './auth.ts'
@@ -35,7 +34,6 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import { Server as NetServer, type Socket } from 'node:net'
 
 export interface PublicServerOptions extends IngestOptions {
-  readonly log: Log
   readonly settings: IngestOptions['settings'] & Pick<Settings, 'POSTS_PER_MINUTE' | 'TRUST_PROXY'>
 }
 
@@ -60,7 +58,7 @@ const REQUEST_TIMEOUT_MS = 60_000
 const REQUEST_CHECK_MS = 5000
 
 export async function createPublicServer(options: PublicServerOptions): Promise<FastifyInstance> {
-  const { readiness, metrics, log, settings } = options
+  const { readiness, log, settings } = options
   const app = Fastify({
     logger: false,
     trustProxy: settings.TRUST_PROXY.length > 0 ? [...settings.TRUST_PROXY] : false,
@@ -121,14 +119,6 @@ export async function createPublicServer(options: PublicServerOptions): Promise<
     if (!request.raw.complete) dropBody(request.raw, settings.BODY_LIMIT_BYTES)
     else if (readiness.isShuttingDown()) reply.header('connection', 'close')
     done(null, payload)
-  })
-  app.addHook('onResponse', (request, reply, done) => {
-    if (/^\/(v5|sources)\//.test(request.routeOptions.url ?? '')) {
-      metrics.posts.inc({ status: String(reply.statusCode) })
-      if (!choseToWait(reply)) metrics.postSeconds.observe(reply.elapsedTime / 1000)
-      logPost(log, request, reply)
-    }
-    done()
   })
 
   app.get('/livez', () => ({ status: 'live' }))
@@ -194,33 +184,6 @@ function dropBody(request: IncomingMessage, limitBytes: number): void {
 
 /** By connection, the last request that was answered before its body came. */
 const answeredEarly = new WeakMap<Socket, IncomingMessage>()
-
-/** `Prefer: wait=N`: how long such a post takes says nothing of the relay. */
-function choseToWait(reply: FastifyReply): boolean {
-  return /wait=[1-9]/.test(String(reply.getHeader('preference-applied')))
-}
-
-function logPost(log: Log, request: FastifyRequest, reply: FastifyReply): void {
-  const { sender, source, answer } = request
-  log.info(
-    {
-      post_id: request.id,
-      ad_account_id: sender?.account.adAccountId ?? source?.adAccountId,
-      source: source?.sourceId,
-      key_id: sender?.key.keyId,
-      status: reply.statusCode,
-      code: request.errorCode,
-      events: answer?.counts.events,
-      invalid: answer?.counts.invalid || undefined,
-      rejected: answer?.counts.rejected || undefined,
-      filtered: answer?.counts.filtered || undefined,
-      duplicates: answer?.counts.duplicates || undefined,
-      queued: answer?.counts.queued || undefined,
-      duration_ms: Math.round(reply.elapsedTime * 10) / 10,
-    },
-    'post answered',
-  )
-}
 
 /** Whole seconds: long enough for a restart behind a gateway, short enough for a checkout's queue. */
 const UNAVAILABLE_RETRY_S = 5

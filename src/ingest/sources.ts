@@ -33,7 +33,7 @@ const PING = /^webhook_id=\d{1,20}$/
 export function routeSources(
   app: FastifyInstance,
   options: IngestOptions,
-  { admitBody, beginTrace, take, deliver }: TakePost,
+  { admitBody, beginTrace, take, deliver, noteAnswer }: TakePost,
 ): void {
   const { vault, readiness, webhookLog, metrics, clock, settings } = options
 
@@ -52,7 +52,7 @@ export function routeSources(
     })
     scope.post<SourceRoute>(
       '/sources/:source_id',
-      { onRequest: [admitSource, scope.rateLimit(), admitBody] },
+      { onRequest: [admitSource, scope.rateLimit(), admitBody], onResponse: noteAnswer },
       async (request, reply) => {
         const { source } = request
         const body = Buffer.isBuffer(request.body) ? request.body : Buffer.alloc(0)

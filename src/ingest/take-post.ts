@@ -13,6 +13,7 @@ import { createSlots } from '../slots.ts'
 import type { Engine } from '../store/engine/engine.ts'
 import type { Post, PostReceipt } from '../store/engine/posts.ts'
 import type { LeasedBatch, QueueKey } from '../store/store.ts'
+import type { Log } from '../telemetry/log.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
 import type { Streams } from '../telemetry/streams.ts'
 import { isInvalidReason, isWarning, wordsOf } from '../telemetry/tally.ts'
@@ -31,6 +32,7 @@ export interface IngestOptions {
   readonly postLimiter: PostLimiter
   readonly admission: Admission
   readonly webhookLog: WebhookLog
+  readonly log: Log
   readonly metrics: Metrics
   readonly streams: Pick<Streams, 'note'>
   readonly tracing: Tracing | undefined
@@ -132,7 +134,15 @@ export function createTakePost(options: IngestOptions) {
     return trace
   }
 
-  return { admitBody, take, deliver, beginTrace }
+  /** A hook: of each post, whatever its answer is. */
+  function noteAnswer(request: FastifyRequest, reply: FastifyReply, done: () => void): void {
+    metrics.posts.inc({ status: String(reply.statusCode) })
+    if (!choseToWait(reply)) metrics.postSeconds.observe(reply.elapsedTime / 1000)
+    logPost(options.log, request, reply)
+    done()
+  }
+
+  return { admitBody, take, deliver, beginTrace, noteAnswer }
 }
 
 function count({ metrics, streams }: IngestOptions, adAccountId: string, receipt: PostReceipt): void {
@@ -146,6 +156,33 @@ function count({ metrics, streams }: IngestOptions, adAccountId: string, receipt
     }
     if (!receipt.isTest) streams.note(adAccountId, tally)
   }
+}
+
+/** `Prefer: wait=N`: how long such a post takes says nothing of the relay. */
+function choseToWait(reply: FastifyReply): boolean {
+  return /wait=[1-9]/.test(String(reply.getHeader('preference-applied')))
+}
+
+function logPost(log: Log, request: FastifyRequest, reply: FastifyReply): void {
+  const { sender, source, answer } = request
+  log.info(
+    {
+      post_id: request.id,
+      ad_account_id: sender?.account.adAccountId ?? source?.adAccountId,
+      source: source?.sourceId,
+      key_id: sender?.key.keyId,
+      status: reply.statusCode,
+      code: request.errorCode,
+      events: answer?.counts.events,
+      invalid: answer?.counts.invalid || undefined,
+      rejected: answer?.counts.rejected || undefined,
+      filtered: answer?.counts.filtered || undefined,
+      duplicates: answer?.counts.duplicates || undefined,
+      queued: answer?.counts.queued || undefined,
+      duration_ms: Math.round(reply.elapsedTime * 10) / 10,
+    },
+    'post answered',
+  )
 }
 
 export function checkEncoding(encoding: string | undefined): void {
