@@ -34,8 +34,8 @@ const DEEPEST = 4
 const MOST_RUNS = 32
 
 /**
- * `userData`: as it came. `prepared`: what was made of it, if it was. Each event pays for this: half a µs, another one where an id has
- * words, and half of one for each hash of digits in an id.
+ * `userData`: as it came. `prepared`: what was made of it, if it was. Each event pays for this: half a µs, two where an id has words or
+ * as many digits as a phone, and half of one for each hash of digits in an id.
  */
 export function trailIdsOf(
   eventId: string | undefined,
@@ -51,7 +51,7 @@ export function trailIdsOf(
   const values: Values = {
     longestId: Math.max(event?.length ?? 0, order?.length ?? 0),
     hasRuns: eventRuns.length + orderRuns.length > 0,
-    hasWords: hasWords(event ?? '') || hasWords(order ?? ''),
+    letters: lettersOf(event ?? '') | lettersOf(order ?? ''),
     prepared,
     count: 0,
     texts: [],
@@ -109,7 +109,8 @@ function isPersonal(
 interface Values {
   readonly longestId: number
   readonly hasRuns: boolean
-  readonly hasWords: boolean
+  /** Of the ids: see `lettersOf`. */
+  readonly letters: number
   readonly prepared: Partial<UserData> | undefined
   count: number
   /** Lower-case; those that an id may contain. */
@@ -141,7 +142,7 @@ function note(values: Values, text: string): void {
     if (length === HASH_LENGTH) values.hashes.push(text)
     return
   }
-  if (values.hasWords && LETTER.test(text)) {
+  if (mayHold(values.letters, text) && LETTER.test(text)) {
     const word = fold(wordsOf(text))
     if (word.length >= SHORTEST_VALUE && word.length <= values.longestId) values.words.push(word)
   }
@@ -174,17 +175,36 @@ function wordsOf(text: string): string {
   return end < SHORTEST_LOCAL_PART ? text : text.slice(0, end)
 }
 
-/** At least four letters that no hexadecimal number has: nearly all other ids hold no name. An expression takes ten times as long. */
-function hasWords(id: string): boolean {
+/** A bit for each that is in it; all where one is beyond ASCII, since it may be folded to any. */
+function lettersOf(text: string): number {
   let letters = 0
-  for (let at = 0; at < id.length && letters < 4; at++) {
-    const code = id.charCodeAt(at) | 0x20
-    if ((code >= 0x67 && code <= 0x7a) || code >= 0x80) letters++
+  for (let at = 0; at < text.length; at++) {
+    const code = text.charCodeAt(at)
+    if (code >= 0x80) return -1
+    letters |= bitOf(code)
   }
-  return letters === 4
+  return letters
+}
+
+function bitOf(code: number): number {
+  const letter = (code | 0x20) - 0x61
+  return letter >= 0 && letter < 26 ? 1 << letter : 0
 }
 
 const LETTER = /[a-z\u0080-\uffff]/i
+
+/** Folding drops it. */
+const LETTER_E = bitOf(0x65)
+
+/** Whether ids of these letters may hold the words of the text. Nearly none may, and folding takes ten times as long. */
+function mayHold(letters: number, text: string): boolean {
+  for (let at = 0; at < text.length; at++) {
+    const code = text.charCodeAt(at)
+    if (at >= SHORTEST_LOCAL_PART && (code === 0x40 || code === 0x2b)) return true
+    if ((bitOf(code) & ~(letters | LETTER_E)) !== 0) return false
+  }
+  return true
+}
 
 /** `Müller-Lüdenscheidt` and `MUELLER.LUEDENSCHEIDT` are one: letters and digits without marks, and without the e of ae, oe and ue. */
 function fold(text: string): string {
@@ -215,62 +235,37 @@ function isAnyIn(values: readonly string[], text: string): boolean {
 
 /**
  * Digits that may be a phone's: groups as written, and without what people write between them, from any group to any later one, since
- * others may be joined to a number (`2026-415-555-2671-1`). An expression takes five times as long.
+ * others may be joined to a number (`2026-415-555-2671-1`).
  */
 function runsOf(id: string): readonly string[] {
   const runs: string[] = []
-  /** Each from another group to the last one. */
-  let open: string[] = []
-  let from = -1
-  for (let at = 0; at <= id.length; at++) {
-    const code = at < id.length ? id.charCodeAt(at) : 0
-    if (isDigit(code)) {
-      if (from < 0) from = at
-      continue
+  for (const chain of id.match(GROUPS_OF_DIGITS) ?? NONE) {
+    const groups = chain.split(NOT_DIGITS)
+    for (const first of groups.keys()) {
+      let run = ''
+      for (let at = first; at < groups.length && runs.length <= MOST_RUNS; at++) {
+        run += groups[at]!
+        if (run.length >= SHORTEST_PHONE) runs.push(run)
+      }
     }
-    if (from >= 0) {
-      const group = id.slice(from, at)
-      from = -1
-      for (let index = 0; index < open.length; index++) open[index] += group
-      open.push(group)
-      for (const run of open) if (run.length >= SHORTEST_PHONE) runs.push(run)
-      if (runs.length > MOST_RUNS) return runs
-    }
-    if (open.length > 0 && !isBetweenDigits(code)) open = []
   }
   return runs
 }
 
-/** Without those of an extension. */
+const GROUPS_OF_DIGITS = /\d[\d ()./_-]{5,}\d/g
+const NOT_DIGITS = /\D+/g
+
+/** Without those of an extension; empty for fewer than a phone has, as nearly all values. */
 function digitsOf(text: string): string {
-  let digits = ''
-  let from = -1
-  for (let at = 0; at <= text.length; at++) {
-    const code = at < text.length ? text.charCodeAt(at) : 0
-    if (isDigit(code)) {
-      if (from < 0) from = at
-      continue
-    }
-    if (from >= 0) digits += text.slice(from, at)
-    from = -1
-    if (digits.length >= SHORTEST_PHONE && isBeforeExtension(code)) break
+  let count = 0
+  for (let at = 0; at < text.length; at++) {
+    const code = text.charCodeAt(at)
+    if (code >= 0x30 && code <= 0x39) count++
   }
-  return digits
+  return count < SHORTEST_PHONE ? '' : text.replace(EXTENSION, '').replace(NOT_DIGITS, '')
 }
 
-/** `x`, `X` (as in `ext.`), `#` or `;`. */
-function isBeforeExtension(code: number): boolean {
-  return (code | 0x20) === 0x78 || code === 0x23 || code === 0x3b
-}
-
-function isDigit(code: number): boolean {
-  return code >= 0x30 && code <= 0x39
-}
-
-/** A space, brackets, a hyphen, a dot, a slash or an underscore. */
-function isBetweenDigits(code: number): boolean {
-  return code === 0x20 || code === 0x28 || code === 0x29 || (code >= 0x2d && code <= 0x2f) || code === 0x5f
-}
+const EXTENSION = /[x#;](?<=(?:\d\D*){7}.).*$/is
 
 function isHashed(run: string, hashes: readonly string[]): boolean {
   if (hashes.length === 0 || run.length > LONGEST_PHONE) return false
