@@ -1,6 +1,6 @@
 /** What to fix first, so that Pinterest can match more of an account's events. Pure; what costs most comes first. */
 import { WARNINGS } from '../events/reasons.ts'
-import type { MatchQuality } from './match-quality.ts'
+import type { MatchQuality } from './tally.ts'
 
 /** Fewer prove nothing. */
 const ENOUGH_EVENTS = 20

@@ -1,6 +1,6 @@
 /**
  * Live events, counted by stream: an account and an event name. Each stream has its volume per quarter of an hour, which is judged
- * as each quarter ends (volume-judge.ts), and what match-quality.ts makes shares of. A storefront whose plugin broke reports
+ * as each quarter ends (volume-judge.ts), and what qualityOf (tally.ts) makes shares of. A storefront whose plugin broke reports
  * nothing; a sudden drop is how it is noticed.
  *
  * Invalid events count, too. In memory, since the start of the process: after a restart it learns anew. Slots and hours follow the
@@ -12,9 +12,8 @@
 import type { Clock } from '../clock.ts'
 import { isKnownEventName } from '../events/event-name.ts'
 import type { Log } from './log.ts'
-import { MOST_HOURS, qualityOf } from './match-quality.ts'
 import type { Metrics } from './metrics.ts'
-import { addCounts, type Counts, type EventTally } from './tally.ts'
+import { addCounts, MOST_HOURS, qualityOf, type Counts, type EventTally } from './tally.ts'
 import {
   HISTORY_SLOTS,
   HOUR_SLOTS,

@@ -2,10 +2,9 @@ import t from 'tap'
 import { prepareEvent, type PrepareContext } from '../../src/events/prepare.ts'
 import { WARNINGS } from '../../src/events/reasons.ts'
 import { advise } from '../../src/telemetry/advice.ts'
-import type { MatchQuality } from '../../src/telemetry/match-quality.ts'
 import { createLog } from '../../src/telemetry/log.ts'
 import { createStreams, OTHER } from '../../src/telemetry/streams.ts'
-import { COUNTED, tallyEvents } from '../../src/telemetry/tally.ts'
+import { COUNTED, tallyEvents, type MatchQuality } from '../../src/telemetry/tally.ts'
 import { createManualClock } from '../support/clock.ts'
 
 const NOW_MS = Date.UTC(2026, 0, 15, 12)
