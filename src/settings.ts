@@ -59,12 +59,10 @@ const proxy = (description: string) =>
       read: proxyUrl,
     }),
   )
-const url = (description: string, value?: string, rule = URL_RULE, pattern = URL_PATTERN) => ({
-  ...text(rule, pattern, description, value),
+const url = (description: string, value?: string) => ({
+  ...text('an http or https URL without query or fragment', '^https?://[^\\s?#]+$', description, value),
   read: (text: string) => (URL.canParse(text) ? text : undefined),
 })
-const URL_RULE = 'an http or https URL without query or fragment'
-const URL_PATTERN = '^https?://[^\\s?#]+$'
 
 export const SettingsSchema = Type.Object({
   CELL: Type.Optional(
@@ -88,14 +86,11 @@ export const SettingsSchema = Type.Object({
     '^[!-~]{16,512}$',
     'token of the admin port; unset: made at the first start and kept beside the store. Required with PostgreSQL',
   ),
-  ADMIN_PUBLIC_URL: Type.Optional(
-    url(
-      'where browsers reach the admin port; Pinterest leads back there after a consent',
-      undefined,
-      'an http or https URL without user, query, fragment or closing slash',
-      '^https?://[^\\s?#@]*[^\\s?#@/]$',
-    ),
-  ),
+  ADMIN_PUBLIC_URL: Type.Optional({
+    ...url('where browsers reach the admin port; Pinterest leads back there after a consent'),
+    rule: 'an http or https URL without user, query, fragment or closing slash',
+    pattern: '^https?://[^\\s?#@]*[^\\s?#@/]$',
+  }),
   DATABASE_URL: text(
     'sqlite: and the path of a file, or postgres:// and a database',
     '^(sqlite:(?!:|file:).*[^/:]|postgres(ql)?://\\S+)$',
