@@ -6,7 +6,7 @@
  */
 import { Readable } from 'node:stream'
 import { sha256Hex } from '../events/hash.ts'
-import { createSequence, orAfter, sleep, type Clock } from '../clock.ts'
+import { createSequence, orAfter, type Clock } from '../clock.ts'
 import { InvalidRequest, NoGrant, NotFound, PinterestUnavailable, TokenRefused } from '../errors.ts'
 import {
   hasScope,
@@ -51,8 +51,6 @@ interface GrantingOptions {
 /** Asked for with every consent, and of every refresh token that is given. */
 export const SCOPE = 'ads:write,ads:read'
 
-const CLAIM_AGAIN_MS = 1000
-
 export function createGranting(options: GrantingOptions) {
   const { vault, oauth, verify, clock } = options
   const givenGrants = createGivenGrants(options)
@@ -71,11 +69,11 @@ export function createGranting(options: GrantingOptions) {
     return Readable.from(others).filter(moves, { concurrency: 8 }).toArray()
   }
 
-  /** Another replica may be given the same refresh token: whoever comes second finds its grant. */
+  /** Another replica may be given the same refresh token: it must not be used twice, and who comes later finds its grant. */
   async function alone<Result>(given: GivenGrant, work: () => Promise<Result>): Promise<Result> {
     if (given.kind !== 'refresh_token') return work()
     const name = sha256Hex(given.refreshToken)
-    while (!(await vault.claim(name))) await sleep(clock, CLAIM_AGAIN_MS)
+    if (!(await vault.claim(name))) throw new PinterestUnavailable(ELSEWHERE)
     try {
       await vault.reload()
       return await work()
@@ -130,6 +128,7 @@ export function createGranting(options: GrantingOptions) {
 }
 
 export const NO_CLIENT = 'The account has no app: PUT oauth with client_id and client_secret first.'
+const ELSEWHERE = 'oauth: another replica uses the refresh token now: try again in a minute.'
 const NO_GRANT = 'The account has no grant: PUT oauth with a refresh_token, or authorize it.'
 
 /** A pair whose refresh token was used up by a request that then failed: good for the next try, and only in memory. */
@@ -193,9 +192,7 @@ function createGivenGrants({ vault, oauth, refresher, verify }: GrantingOptions)
       case 'gone':
         throw new NotFound()
       case 'elsewhere':
-        throw new PinterestUnavailable(
-          'oauth: another replica refreshes the grant now: try again in a minute.',
-        )
+        throw new PinterestUnavailable(ELSEWHERE)
       case 'failed':
       case 'refused':
         throw toError(result, 'oauth')
