@@ -54,10 +54,14 @@ export function adoptAccount(state: VaultState, adAccountId: string, copy: strin
     // Both cells may have refreshed it: the newer pair is the one that works.
     return known === undefined || known.grant.issuedAtMs <= grant.issuedAtMs
   })
+  // Whose grants would be refused with another secret.
+  const others = [...state.account.values()].filter(({ account: one }) => one.adAccountId !== adAccountId)
+  const used = new Set(others.map(({ account: { clientId } }) => clientId))
+  const clients = [...copied.client].filter(([id]) => !used.has(id))
   return [
     ['account', adAccountId, { account: { ...account, isPaused: true }, token }],
     ...grants.map(([id, grant]): Entry => ['grant', id, grant]),
-    ...[...copied.client].map(([id, client]): Entry => ['client', id, client]),
+    ...clients.map(([id, client]): Entry => ['client', id, client]),
     ...[...copied.key].map(([hash, key]): Entry => ['key', hash, mergeKey(state.key.get(hash), key)]),
     ...[...copied.source].map(([id, source]): Entry => ['source', id, source]),
   ]

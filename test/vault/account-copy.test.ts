@@ -60,6 +60,15 @@ t.test('a grant goes along, and the newer pair of two cells stays', async (t) =>
   t.match(adopt(refreshedThere, copyOf(2, 'old')).grant.get('g'), { pair: { refreshToken: 'b' } })
 })
 
+t.test('a copy does not replace the secret of an app that other accounts use where it arrives', async (t) => {
+  const copy = copyAccount(stateOf(account('1', onGrant), grant(1, 'a'), client), '1', oldCell)!
+  const newer = ['client', 'app', { clientId: 'app', clientSecret: 'newer' }] as const
+  const secretIn = (there: Parameters<typeof adoptAccount>[0]) =>
+    applyChange(there, adoptAccount(there, '1', copy, newCell)).client.get('app')?.clientSecret
+  t.equal(secretIn(stateOf(newer, account('2', { clientId: 'app' }))), 'newer')
+  t.equal(secretIn(stateOf(newer, account('1', { clientId: 'app' }))), 's', 'of the account alone it does')
+})
+
 t.test('a grant that other accounts use, or that is being refreshed, does not go along', async (t) => {
   const shared = stateOf(account('1', onGrant), account('2', onGrant), grant(1, 'a'), client)
   t.throws(() => copyAccount(shared, '1', oldCell), { code: 'NO_GRANT' })
