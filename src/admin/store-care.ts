@@ -56,14 +56,12 @@ export const storeRoutes: AdminRoutes = async (app, { vault, store, delivery, ba
     body: BackupBody,
     response: { 200: BackedUp },
   }
-  app.post(
-    '/backup',
-    { schema: backingUp },
-    async ({ body: { folder, with_master_key: withMasterKey = false } }) => {
-      const { files } = await backUp({ folder, withMasterKey })
-      return { files, withMasterKey }
-    },
-  )
+  app.post('/backup', { schema: backingUp }, async (request) => {
+    const { folder, with_master_key: withMasterKey = false } = request.body
+    if (withMasterKey) request.audited = { with_master_key: true }
+    const { files } = await backUp({ folder, withMasterKey })
+    return { files, withMasterKey }
+  })
 
   let isRunning = false
   /** The request has the file's name only: it is beside the store. Safe to repeat at any time, also when an answer was lost. */

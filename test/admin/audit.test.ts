@@ -53,6 +53,19 @@ t.test('whatever changes something is audited, by route and id, and never with i
   for (const { at } of entries) t.ok(Math.abs(Date.parse(at) - Date.now()) < 60_000)
 })
 
+t.test('that a backup took the master key along is audited', async (t) => {
+  const stand = await setUp(t)
+  const backUp = (name: string, more: object) =>
+    stand.admin('POST', '/backup', { folder: `${stand.folder}/${name}`, ...more })
+  await backUp('without', {})
+  await backUp('with', { with_master_key: true })
+  const { entries } = await trail(stand, '?limit=2')
+  t.strictSame(
+    entries.map(({ details }) => details),
+    [{ status: 200, with_master_key: true }, { status: 200 }],
+  )
+})
+
 t.test('what only reads, or was refused, is not audited', async (t) => {
   const stand = await enter(t)
   const { account } = stand
