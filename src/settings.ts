@@ -88,8 +88,9 @@ export const SettingsSchema = Type.Object({
   ),
   ADMIN_PUBLIC_URL: Type.Optional({
     ...url('where browsers reach the admin port; Pinterest leads back there after a consent'),
-    rule: 'an http or https URL without user, query, fragment or closing slash',
-    pattern: '^https?://[^\\s?#@]*[^\\s?#@/]$',
+    rule: 'an http or https URL without user, path or query',
+    // The console's own addresses begin at the root.
+    pattern: '^https?://[^\\s?#@/]+$',
   }),
   DATABASE_URL: text(
     'sqlite: and the path of a file, or postgres:// and a database',

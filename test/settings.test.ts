@@ -57,6 +57,11 @@ const wrong: [string, Record<string, string>, RegExp][] = [
   ['a short admin token', { ADMIN_TOKEN: 'short' }, /^ADMIN_TOKEN must/],
   ['a URL with a query', { PINTEREST_API_URL: 'http://x/v5?a=b' }, /^PINTEREST_API_URL must/],
   ['a URL with half an address', { PINTEREST_API_URL: 'http://[::1/v5' }, /^PINTEREST_API_URL must/],
+  [
+    'a console below a path',
+    { ADMIN_PUBLIC_URL: 'https://ops.example/relay' },
+    /^ADMIN_PUBLIC_URL must .*without user, path/,
+  ],
   ['a URL of no port', { ADMIN_PUBLIC_URL: 'https://relay:99999' }, /^ADMIN_PUBLIC_URL must/],
   // The log shows it.
   ['a password in the address', { ADMIN_PUBLIC_URL: 'https://me:secret@relay' }, /^ADMIN_PUBLIC_URL must/],

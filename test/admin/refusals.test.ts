@@ -159,7 +159,7 @@ t.test('a page that made its name lead here reads nothing, whatever it asks for'
   const { relay } = await setUp(t, {
     METRICS_OPEN: 'true',
     ADMIN_HOSTS: 'relay, pinrelay-admin',
-    ADMIN_PUBLIC_URL: 'https://console.example/relay',
+    ADMIN_PUBLIC_URL: 'https://console.example',
   })
   const paths = [
     '/',

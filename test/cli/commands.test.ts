@@ -82,13 +82,9 @@ t.test('a grant is read as JSON from standard input', async (t) => {
     code: 0,
     stdout: /^account 549755885176 is set\nnothing is sent before somebody consents at http:.*\/authorize$/,
   })
-  const environment = { ADMIN_PUBLIC_URL: 'https://ops.example/relay' }
+  const environment = { ADMIN_PUBLIC_URL: 'https://ops.example' }
   const again = await relay(`account set ${OTHER} --oauth`, { input: JSON.stringify(oauth), environment })
-  t.match(
-    again.stdout,
-    'at https://ops.example/relay/accounts/549755885176/authorize',
-    "the browser's address",
-  )
+  t.match(again.stdout, 'at https://ops.example/accounts/549755885176/authorize', "the browser's address")
   t.match(await relay(`account mint ${OTHER}`), { code: 1, stderr: /409/ })
   t.match(await relay(`account set ${OTHER} --oauth`, { input: 'no JSON' }), {
     code: 2,
