@@ -319,6 +319,17 @@ t.test('a queue keeps to its bytes when it leases', async (t) => {
   t.strictSame(calls[1]?.ids, ['next'])
 })
 
+t.test('posts fill the memory of a queue only as far as what waits in the store finds room', async (t) => {
+  const { post, released } = setStage(t, { callsInFlight: 1 })
+  const payload = Buffer.from(JSON.stringify({ event_id: 'x'.repeat(2 ** 20) }))
+  for (let n = 0; n < 8; n++) void post(n, ['x'], { payload, waitMs: 0 })
+  await runDue()
+  t.strictSame(
+    released.map(({ batchId }) => batchId),
+    [6, 7],
+  )
+})
+
 t.test('a queue that keeps failing sends one trial at a time, and everything once it succeeds', async (t) => {
   const { clock, post, calls, delivery } = setStage(t, { callsInFlight: 4 })
   for (const n of [1, 2, 3]) {

@@ -26,11 +26,12 @@ t.test('without a refill there is nothing to wait for', async (t) => {
   t.equal(take(emptyBucket(1, 0, 0), 1, 0).waitMs, Infinity)
 })
 
-t.test('a clock that steps back adds nothing, then or later', async (t) => {
+t.test('a clock that steps back adds nothing and takes nothing, then or later', async (t) => {
   const emptied = take(fullBucket(1, 60, 10_000), 1, 10_000).bucket
   const back = refill(emptied, 4000)
   t.equal(tokensIn(back, 10_000), 0)
   t.equal(tokensIn(back, 11_000), 1)
+  t.equal(tokensIn(fullBucket(1, 60, 10_000), 4000), 1)
 })
 
 t.test('a smaller capacity keeps what fits, a larger one adds nothing by itself', async (t) => {
