@@ -54,7 +54,7 @@ export interface NewBatch extends QueueKey {
 export type PostOfTrail = QueueKey & Pick<NewBatch, 'events' | 'receivedAtMs' | 'keyId' | 'source'>
 
 export interface Receipt {
-  /** The events that were stored, leased to the caller; undefined when every event was a duplicate. */
+  /** The events that were stored, leased to the caller; undefined when each was a duplicate, filtered or invalid. */
   readonly batch: LeasedBatch | undefined
   /** Positions among the prepared events that were seen before and are not stored. Ascending. */
   readonly duplicates: readonly number[]
@@ -253,7 +253,7 @@ export interface StoreSize {
 }
 
 /** What the front uses: the engine commits. */
-export type FrontStore = Omit<Store, 'commit' | 'countInvalid'>
+export type FrontStore = Omit<Store, 'commit'>
 
 export interface Store extends TrailStore {
   /**
@@ -264,8 +264,6 @@ export interface Store extends TrailStore {
    * too much queued (core/capacity.ts).
    */
   commit(batch: NewBatch): Promise<Receipt>
-  /** For a post whose events are all invalid. Tried again until it is written; rejects when the store closes first. */
-  countInvalid(post: PostOfTrail): Promise<void>
   /** Acknowledging an event twice, or one of a batch that is gone or that another replica leases, changes nothing. */
   acknowledge(acknowledgements: readonly Acknowledgement[]): Promise<void>
   /**

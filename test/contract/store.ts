@@ -185,7 +185,7 @@ function testCommits(t: Test, layGround: LayGround): void {
     await store.commit(makeBatch(['a']))
     await store.commit(makeBatch(['a', 'b'], { isTest: true }))
     await store.commit(makeBatch(['a'], { adAccountId: '1' }))
-    await store.countInvalid(makeBatch([], { isTest: true, invalidCount: 4 }))
+    await store.commit(makeBatch([], { isTest: true, invalidCount: 4 }))
     t.same(await store.totals({ adAccountId: '1' }), { ...NO_TOTALS, received: 1, queued: 1 })
     t.same(await store.totals({ ...LIVE }), { ...NO_TOTALS, received: 1, queued: 1 })
     t.same(await store.totals({ isTest: true }), { ...NO_TOTALS, received: 2, queued: 2, invalid: 4 })

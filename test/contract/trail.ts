@@ -6,7 +6,7 @@ import { splitEvents } from '../../src/store/payload.ts'
 import { askAll, LIVE, makeDead, makePost, NOW_MS, NOW_S, readTrail } from '../store/batches.ts'
 import type { LayGround } from './store.ts'
 
-const POST = { ...LIVE, receivedAtMs: NOW_MS, keyId: 'key-1' } as const
+const NOTHING = makePost([])
 const CALL = { id: 'call-1', startedAtMs: NOW_MS + 20 }
 
 const INVALID: PostedEvent = {
@@ -106,8 +106,8 @@ function testOutcomes(t: Test, layGround: LayGround): void {
     t.match(await find(store, { eventId: 'bad' }), [
       { outcome: 'invalid', reason: 'missing_field', eventName: undefined, warnings: ['late_event'] },
     ])
-    await store.countInvalid({
-      ...POST,
+    await store.commit({
+      ...NOTHING,
       events: [
         { ...INVALID, eventName: 'jane@example.com', trailIds: { eventId: 'named', orderId: undefined } },
       ],
@@ -132,7 +132,7 @@ function testOutcomes(t: Test, layGround: LayGround): void {
       const batchIds = await Promise.all(ids.map((id) => batchIdOf(store, makePost([id]))))
       const whole = { delivered: 'rest', dead: [], acknowledgedAtMs: NOW_MS + 5, call: CALL } as const
       await store.acknowledge(batchIds.map((batchId) => ({ batchId, ...whole })))
-      await store.countInvalid({ ...POST, events: [INVALID] })
+      await store.commit({ ...NOTHING, events: [INVALID] })
       const all = await store.events({ limit: 500 })
       t.same(shown(all.events), [['bad', 'invalid'], ...ids.toReversed().map((id) => [id, 'delivered'])])
       t.match(
@@ -206,8 +206,8 @@ function testSearches(t: Test, layGround: LayGround): void {
     t.equal(await count({ eventName: 'checkout', eventId: 'id-7' }), 1)
     t.equal(await count({ eventId: 'id-' }), 0)
     t.equal(await count({ source: 'shop' }), 0)
-    await store.countInvalid({
-      ...POST,
+    await store.commit({
+      ...NOTHING,
       adAccountId: '3',
       receivedAtMs: NOW_MS + 100,
       source: 'shop',
@@ -334,7 +334,7 @@ function testKept(t: Test, layGround: LayGround): void {
       }))
       for (let n = 0; n < 150; n++) {
         const own = events.map((event) => ({ ...event, eventId: `${n}-${event.eventId}-${Math.random()}` }))
-        await store.countInvalid({ ...POST, events: own })
+        await store.commit({ ...NOTHING, events: own })
         if (n % 25 === 0) await trimAll(store, 0)
       }
       await store.commit(makePost(['last']))

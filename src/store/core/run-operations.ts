@@ -29,10 +29,6 @@ type Handler<Context, K extends OperationKind> = (
 ) => Steps<AnswerOf<K>>
 
 const CHANGES: { readonly [K in OperationKind]?: Handler<Transaction, K> } = {
-  *countInvalid({ totals, trail, nextBatchId }, post) {
-    totals.count(post, { invalid: post.events.length })
-    trail.post(nextBatchId(), post, [])
-  },
   lease,
   replay,
   purge,

@@ -14,7 +14,7 @@
  * after it.
  *
  * What must not be lost is retried, in order and before anything newer, until it is done or `signal` or `drain` ends it:
- * acknowledgements, releases and counts. Everything else rejects with STORE_UNAVAILABLE and can be asked for again.
+ * acknowledgements and releases. Everything else rejects with STORE_UNAVAILABLE and can be asked for again.
  */
 import { setImmediate as runAfterTurn } from 'node:timers'
 import type { SetTimer } from '../../clock.ts'
@@ -49,7 +49,7 @@ interface Entry {
   readonly reject: (error: unknown) => void
 }
 
-const RETRIED: ReadonlySet<OperationKind> = new Set(['acknowledge', 'release', 'countInvalid'])
+const RETRIED: ReadonlySet<OperationKind> = new Set(['acknowledge', 'release'])
 /** Only the failures of these show that posts cannot be written. */
 const WRITES_OF_POSTS: ReadonlySet<OperationKind> = new Set(['commit', ...RETRIED, 'probeWrite'])
 

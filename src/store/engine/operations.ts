@@ -46,7 +46,6 @@ export interface BackupReport {
 /** Methods of the store that are one operation each. */
 export const PLAIN = [
   'commit',
-  'countInvalid',
   'acknowledge',
   'lease',
   'release',

@@ -69,7 +69,7 @@ export interface PostReceipt extends Receipt {
 }
 
 export interface PostsOptions {
-  readonly store: Pick<Store, 'commit' | 'countInvalid'>
+  readonly store: Pick<Store, 'commit'>
   readonly work: Work
   readonly webhooks: Webhooks
   /** Monotonic milliseconds. */
@@ -103,14 +103,9 @@ export function createPosts(options: PostsOptions) {
 
   async function commit(
     { adAccountId, receivedAtMs, keyId, source }: Post,
-    { isTest, judged, payload, keys, invalidCount }: PreparedPost,
+    { isTest, judged, payload, keys }: PreparedPost,
   ): Promise<Receipt> {
     const post = { adAccountId, isTest, receivedAtMs, keyId, source, events: judged }
-    if (invalidCount === judged.length) {
-      // Only a count: it shares the next commit, and the answer does not depend on it.
-      void store.countInvalid(post).catch(() => undefined)
-      return NOTHING_COMMITTED
-    }
     let compressed: Uint8Array | undefined
     if (payload.byteLength >= LARGE_BYTES) {
       // A transaction takes as long as its bytes, and small posts wait for it.
@@ -188,8 +183,6 @@ function* prepare(post: Post, open: OpenPost, { maxEventAgeMs }: Pick<PostsOptio
 
 /** `judged`: all events, in the order of the post. */
 type PreparedPost = ReturnType<typeof prepare> extends Generator<void, infer Result> ? Result : never
-
-const NOTHING_COMMITTED: Receipt = { batch: undefined, duplicates: [], pendingDuplicates: 0 }
 
 /** All events, those that share their id with another customer's warned of it; undefined where none does. */
 function warnOfSharedIds(

@@ -61,12 +61,7 @@ interface Doubt {
 const CONFLICTS_BORNE = 5
 
 /** Their statements are few and find rows by their keys alone. */
-const OF_EVERY_POST: ReadonlySet<OperationKind> = new Set([
-  'commit',
-  'acknowledge',
-  'release',
-  'countInvalid',
-])
+const OF_EVERY_POST: ReadonlySet<OperationKind> = new Set(['commit', 'acknowledge', 'release'])
 
 /** This process was declared dead, the server has lost what this process committed last, or it has started since. */
 class StampRefused extends Error {}
@@ -187,7 +182,7 @@ async function stamp(
 
 function idsFor(operations: readonly Operation[]): number {
   return operations.reduce((sum, { kind, request }) => {
-    if (kind === 'commit' || kind === 'countInvalid') return sum + 1
+    if (kind === 'commit') return sum + 1
     return kind === 'replay' ? sum + (request as RequestOf<'replay'>).limit : sum
   }, 0)
 }

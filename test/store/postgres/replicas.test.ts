@@ -270,17 +270,17 @@ t.test(
   async (t) => {
     const ground = await layGround(t, server)
     const { store } = await ground.open({ ...STILL, willCrash: true })
-    await store.commit(makeBatch(['before']))
+    const { batchId } = (await store.commit(makeBatch(['before']))).batch!
     ground.proxy.cutAnswerTo('COMMIT', 'UPDATE owners SET commit_number')
-    const invalid = await Promise.allSettled([
+    const settled = await Promise.allSettled([
       store.commit(makeBatch(['a'])),
-      store.countInvalid(makeBatch([], { invalidCount: 5 })),
+      store.acknowledge(whole(batchId)),
     ])
-    t.match(invalid, [{ status: 'rejected', reason: { code: 'STORE_UNAVAILABLE' } }, { status: 'fulfilled' }])
+    t.match(settled, [{ status: 'rejected', reason: { code: 'STORE_UNAVAILABLE' } }, { status: 'fulfilled' }])
     const again = await store.commit(makeBatch(['a']))
     t.same(again, { batch: undefined, duplicates: [0], pendingDuplicates: 1 })
     t.match(await store.lease(askAll()), [{ eventCount: 1 }], 'it waits for anybody')
-    t.match(await store.totals({}), { received: 3, queued: 2, duplicate: 1, invalid: 5 }, 'counted once')
+    t.match(await store.totals({}), { received: 3, delivered: 1, queued: 1, duplicate: 1 }, 'counted once')
   },
 )
 
@@ -497,31 +497,29 @@ t.test(
   async (t) => {
     const ground = await layGround(t, server)
     const { store } = await ground.open(STILL)
+    const { batchId } = (await store.commit(makeBatch(['before']))).batch!
     await loseAnswerToCommit(ground, () =>
       Promise.all([
-        store.countInvalid(makeBatch([], { invalidCount: 5 })),
+        store.acknowledge(whole(batchId)),
         // In a group of its own.
         store.commit({ ...makeBatch(['large']), payload: Buffer.alloc(LARGE_BYTES) }),
       ]),
     )
-    t.match(await store.totals({}), { received: 1, invalid: 5 })
+    t.match(await store.totals({}), { received: 2, delivered: 1, queued: 1 })
   },
 )
 
 t.test('so it is where the answers to the last statements are lost as well', async (t) => {
   const ground = await layGround(t, server)
   const { store } = await ground.open(STILL)
+  const { batchId } = (await store.commit(makeBatch(['before']))).batch!
   const [inDoubt] = await loseAnswerToCommit(
     ground,
-    () =>
-      Promise.allSettled([
-        store.commit(makeBatch(['in doubt'])),
-        store.countInvalid(makeBatch([], { invalidCount: 5 })),
-      ]),
+    () => Promise.allSettled([store.commit(makeBatch(['in doubt'])), store.acknowledge(whole(batchId))]),
     'INSERT INTO trail',
   )
   t.match(inDoubt, { status: 'rejected', reason: { code: 'STORE_UNAVAILABLE' } })
-  t.match(await store.totals({}), { received: 1, queued: 1, invalid: 5 })
+  t.match(await store.totals({}), { received: 2, delivered: 1, queued: 1 })
 })
 
 t.test('an outcome of a batch that no key opens is refused, and holds nobody up', async (t) => {
