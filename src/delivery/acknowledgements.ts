@@ -50,18 +50,23 @@ export function createAcknowledgements(options: AcknowledgementsOptions) {
   let gathering: Gathered | undefined
   let wasBehind = false
 
-  /** Notes and counts; answers what the store has to write. */
-  function decide(decided: Decided, reason: string, call?: CallReference): Acknowledgement {
+  /** What is noted is queued for the store at once: whatever throws then, it must not stay leased until a restart. */
+  function decide(
+    { acknowledgements }: Gathered,
+    decided: Decided,
+    reason: string,
+    call?: CallReference,
+  ): void {
     const { batch, positions, history } = decided.slice
     const { batchId, adAccountId } = batch
     const atMs = clock.wallMs()
+    const isWhole = positions.length === batch.outcomes.length
     const { delivered, dead } = noteAll(decided, reason, atMs)
+    const rest = { dead, acknowledgedAtMs: atMs, call, failures: history }
+    acknowledgements.push({ batchId, delivered: isWhole ? 'rest' : delivered, ...rest })
     metrics.countEvents(adAccountId, 'delivered', delivered.length)
     for (const { status } of dead) metrics.countEvents(adAccountId, status, 1)
     if (dead.length > 0) metrics.deadLetters.inc({ reason }, dead.length)
-    const isWhole = positions.length === batch.outcomes.length
-    const rest = { dead, acknowledgedAtMs: atMs, call, failures: history }
-    return { batchId, delivered: isWhole ? 'rest' : delivered, ...rest }
   }
 
   /** Outcomes wait too long to be written: no post should be taken. */
@@ -117,8 +122,8 @@ export function createAcknowledgements(options: AcknowledgementsOptions) {
     reason: string,
     call?: CallReference,
   ): void {
-    const acknowledgements = decided.map((one) => decide(one, reason, call))
-    gather().acknowledgements.push(...acknowledgements)
+    const gathered = gather()
+    for (const one of decided) decide(gathered, one, reason, call)
     prefetch.replace(
       queue,
       decided.map(({ slice }) => slice),

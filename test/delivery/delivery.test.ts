@@ -57,6 +57,23 @@ t.test('where the rest of a call cannot be split, what was taken of it is not se
   t.strictSame(calls[2]?.ids, ['c'])
 })
 
+t.test('an outcome that is noted is written, also where counting it fails', async (t) => {
+  const { clock, post, calls, acknowledged, metrics } = setStage(t)
+  void post(1, ['a'])
+  void post(2, ['b'])
+  await runDue()
+  const { countEvents } = metrics
+  const fail = () => {
+    Object.assign(metrics, { countEvents })
+    throw new Error('no more')
+  }
+  Object.assign(metrics, { countEvents: fail })
+  await calls[0]?.deliver()
+  t.match(acknowledged, [{ batchId: 1, delivered: 'rest' }])
+  await clock.advance(500)
+  t.strictSame(calls[1]?.ids, ['b'], 'the other one is sent again')
+})
+
 t.test('the bytes of events are freed once all of their call have an outcome', async (t) => {
   const { clock, delivery, calls } = setStage(t)
   const leased = batch(clock, 1, ['a', 'b'])
