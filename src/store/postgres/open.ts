@@ -52,8 +52,7 @@ export async function openPostgres(
   options: StoreOptions,
   otherwise: Partial<Timing> = {},
 ): Promise<OpenedStore> {
-  const { masterKeys, signal, hasTrail, wallMs, storeLimitBytes: limitBytes } = options
-  const { onGroup, onChange, onProblem } = options
+  const { masterKeys, signal, hasTrail, wallMs, storeLimitBytes: limitBytes, onGroup, onChange } = options
   const timing = { ...TIMING, ...otherwise }
   const hosts = createHosts(parseDatabaseUrl(url))
   const connection: ConnectionOptions = { hosts, applicationName: timing.name, signal }
@@ -74,19 +73,23 @@ export async function openPostgres(
     // The others wait for as long as the tables take: nothing is won by ending a start on a slow machine.
     const once = createPool({ ...connection, statementMs: TABLES_MS, stoppedClientMs: STATEMENT_MS }, 1)
     try {
-      await once.transact(makeTables)
+      await once.transact(async (client) => {
+        await makeTables(client)
+        for (const { sealed } of await run(client, readKeyChecks())) assertCheckOpens(sealed, sealer)
+        await run(client, addKeyChecks(sealer, ['queue', 'vault']))
+      })
     } finally {
       await once.end()
     }
-    await vital.transact(async (client) => {
-      for (const { sealed } of await run(client, readKeyChecks())) assertCheckOpens(sealed, sealer)
-      await run(client, addKeyChecks(sealer, ['queue', 'vault']))
+    return registerOwner({
+      ...options,
+      ...timing,
+      pool: vital,
+      keyId: sealer.keyId,
+      onFailure: writes.failed,
     })
-    const { keyId } = sealer
-    const onLost = () => onChange({ kind: 'leases_lost' })
-    return registerOwner({ ...timing, pool: vital, keyId, onFailure: writes.failed, onLost, onProblem })
   }
-  const owner = await explainOpening(() => atSomeHost(hosts, begin))
+  const owner = await atSomeHost(hosts, begin)
   parts.defer(() => owner.close().catch(() => undefined))
   const writer = createWriter({
     ...options,
@@ -144,25 +147,18 @@ async function readBytesUsed(pool: Pool, limitBytes: number) {
   return { usedBytes, diskFreeBytes, ...(await run(pool, readBytes())) }
 }
 
-/** Tries the next host where a commit is not confirmed, as on a primary that was replaced. */
+/** Tries the next host where a commit is not confirmed, as on a primary that was replaced. Rejects with an error of the table. */
 async function atSomeHost<Result>({ count }: Hosts, begin: () => Promise<Result>): Promise<Result> {
   for (let left = count - 1; ; left--) {
     try {
       return await begin()
     } catch (error) {
-      if (!isInDoubt(error) || left === 0) throw error
+      if (isInDoubt(error) && left > 0) continue
+      const cause = causeOf(error)
+      if (isOfTable(cause)) throw cause
+      const message = `The database cannot be opened (${reasonOf(cause)}); nothing was changed.`
+      throw new StoreCannotOpen(message, { cause })
     }
-  }
-}
-
-async function explainOpening<Result>(opening: () => Promise<Result>): Promise<Result> {
-  try {
-    return await opening()
-  } catch (error) {
-    const cause = causeOf(error)
-    if (isOfTable(cause)) throw cause
-    const message = `The database cannot be opened (${reasonOf(cause)}); nothing was changed.`
-    throw new StoreCannotOpen(message, { cause })
   }
 }
 

@@ -32,13 +32,11 @@ export interface Registration {
 }
 
 interface OwnerOptions
-  extends Pick<Timing, 'name' | 'heartbeatMs' | 'leaseMs'>, Pick<StoreOptions, 'onProblem'> {
+  extends Pick<Timing, 'name' | 'heartbeatMs' | 'leaseMs'>, Pick<StoreOptions, 'onProblem' | 'onChange'> {
   readonly pool: Pool
   readonly keyId: string
   /** Called with the reason of a failed heartbeat. */
   readonly onFailure: (error: unknown) => void
-  /** This process got a new number: it has lost every lease. */
-  readonly onLost: () => void
 }
 
 export type Owner = Awaited<ReturnType<typeof registerOwner>>
@@ -60,7 +58,7 @@ const LOST_IDS = 1e7
 export const SERVER_START = 'extract(epoch FROM pg_postmaster_start_time())::float8'
 
 export async function registerOwner(options: OwnerOptions) {
-  const { pool, heartbeatMs, leaseMs, onFailure, onLost, onProblem } = options
+  const { pool, heartbeatMs, leaseMs, onFailure, onChange, onProblem } = options
   let own = await pool.transact((client) => register(client, options))
   const ids = [own.id]
   let registering: Promise<void> | undefined
@@ -84,7 +82,7 @@ export async function registerOwner(options: OwnerOptions) {
         own = renewed
         ids.push(own.id)
         if (isAlive) onProblem({ problem: 'commits_lost' })
-        else onLost()
+        else onChange({ kind: 'leases_lost' })
       })
       .finally(() => (registering = undefined))
     return registering
