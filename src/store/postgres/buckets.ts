@@ -35,12 +35,12 @@ interface Held {
 }
 
 export function createExchange(pool: Pool, owner: Owner): Shared['exchange'] {
-  return (requests) => pool.transact((client) => exchange(client, owner.id, requests))
+  return (requests) => pool.transact((client) => exchange(client, [...owner.ids], requests))
 }
 
 async function exchange(
   client: Queryable,
-  ownerId: number,
+  ownerIds: readonly number[],
   requests: readonly BucketRequest[],
 ): Promise<BucketGrant[]> {
   const names = [requests.map(({ kind }) => kind), requests.map(({ adAccountId }) => adAccountId)]
@@ -65,10 +65,10 @@ async function exchange(
      JOIN buckets USING (kind, ad_account_id)
      CROSS JOIN LATERAL (
        SELECT COALESCE(SUM(outstanding), 0)::bigint AS "all",
-         COALESCE(SUM(outstanding) FILTER (WHERE owner_id = $3), 0)::bigint AS own
+         COALESCE(SUM(outstanding) FILTER (WHERE owner_id = ANY($3)), 0)::bigint AS own
        FROM bucket_grants g WHERE g.kind = asked.kind AND g.ad_account_id = asked.ad_account_id) AS held
      ORDER BY nth`,
-    [...names, ownerId],
+    [...names, ownerIds],
   )
   const exchanged = requests.map((request, index) => {
     const { level, at_ms: atMs, is_other: isOther, now_ms: nowMs, ...held } = rows[index]!
@@ -81,11 +81,19 @@ async function exchange(
      WHERE buckets.kind = new.kind AND ad_account_id = new.account`,
     [...names, exchanged.map(({ level }) => level), exchanged.map(({ atMs }) => atMs)],
   )
+  const older = ownerIds.slice(0, -1)
+  if (older.length > 0) {
+    // All of them are counted under the new number.
+    await client.query(
+      `DELETE FROM bucket_grants WHERE owner_id = ANY($3) AND (kind, ad_account_id) IN (SELECT * FROM unnest($1::text[], $2::text[]))`,
+      [...names, older],
+    )
+  }
   await client.query(
     `INSERT INTO bucket_grants (kind, ad_account_id, owner_id, outstanding)
      SELECT kind, account, $4, outstanding FROM unnest($1::text[], $2::text[], $3::bigint[]) AS new (kind, account, outstanding)
      ON CONFLICT (kind, ad_account_id, owner_id) DO UPDATE SET outstanding = excluded.outstanding`,
-    [...names, exchanged.map(({ outstanding }) => outstanding), ownerId],
+    [...names, exchanged.map(({ outstanding }) => outstanding), ownerIds.at(-1)],
   )
   return exchanged.map(({ grant }) => grant)
 }

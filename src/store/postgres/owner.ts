@@ -8,7 +8,7 @@
  *
  * The number is the fencing number. A batch that a dead owner leases waits again; what the dead one says of it afterwards
  * counts only as long as nobody else leases it. Its tokens stay counted until it is gone: a suspended process
- * may continue, and has them under its new number then. The counters of dead owners are merged into row 0. Who finds that
+ * may continue, and has those of all its numbers then. The counters of dead owners are merged into row 0. Who finds that
  * the server has lost its last commits takes a new number, too.
  *
  * Whoever comes to a server first passes over ids of batches that it may have lost: at its own start, and where the server has
@@ -166,9 +166,7 @@ async function renew(
   const isAlive = rows.length > 0
   if (isAlive && (!isWriting || rows[0]!.commit_number === old.committed))
     return { ...old, serverStart: await passLostIds(client), isAlive }
-  const registered = await register(client, options)
-  await client.query('UPDATE bucket_grants SET owner_id = $1 WHERE owner_id = $2', [registered.id, old.id])
-  return { ...registered, isAlive }
+  return { ...(await register(client, options)), isAlive }
 }
 
 /** Answers when the server started: a standby that is promoted did so at another time than its primary. */
