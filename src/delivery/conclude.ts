@@ -17,7 +17,6 @@ import {
   afterSuccess,
   again,
   groupOf,
-  isSingleEvent,
   membersOf,
   trusted,
   type Cut,
@@ -45,6 +44,9 @@ export interface ConcludeOptions extends DeliveryOptions, Pick<Acknowledgements,
   readonly breakers: Breakers
   readonly prefetch: Prefetch
 }
+
+/** The culprit among 1,000 costs as many calls as in halves, and half as many pauses. */
+const PARTS = 4
 
 /** For example, a firewall's page of HTML. */
 const NO_REASON = 'Pinterest rejected the event, without a reason that the relay can read.'
@@ -236,16 +238,18 @@ function outcomesOf(
 
 /**
  * Slices that failed in one call are retried in one call. After several failures one of the events may be the cause: they
- * are retried in halves, and a bisect no longer waits for them.
+ * are retried in parts, and a bisect no longer waits for them.
  */
 function retry(options: ConcludeOptions, { queue, group }: CallInFlight, reason: string): void {
   const { slices } = group
   const attempts = fail(options, slices, reason)
   if (!slices.some(failedOften)) return queue.rest(group, retryAtMs(options, attempts))
-  const parts = isSingleEvent(slices)
-    ? [slices]
-    : cutIn(options, queue)(slices, Math.ceil(countEvents(slices) / 2))
-  for (const part of parts) queue.rest(groupOf(part), retryAtMs(options, attempts))
+  const cutFirst = cutIn(options, queue)
+  const parts: Group[] = []
+  for (let part, rest = slices; rest.length > 0; parts.push(groupOf(part))) {
+    ;[part, rest] = cutFirst(rest, Math.ceil(countEvents(slices) / PARTS))
+  }
+  for (const part of parts) queue.rest(part, retryAtMs(options, attempts))
   queue.addMembers({ ...group, slices: [] })
 }
 

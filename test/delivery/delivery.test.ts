@@ -215,6 +215,26 @@ t.test('one event that makes Pinterest fail does not hold up the others of its c
   t.strictSame(last?.ids, ['poison'], 'it is tried alone')
 })
 
+t.test('such an event is alone after few failed calls, and the others are delivered', async (t) => {
+  const { clock, post, calls } = setStage(t)
+  void post(1, ['poison', ...idsOf('good', 255)])
+  await runDue()
+  const failed: number[] = []
+  let delivered = 0
+  for (let next = 0; delivered < 255; next++) {
+    while (next === calls.length) await clock.advance(60_000)
+    const call = calls[next]!
+    if (call.ids.includes('poison')) {
+      failed.push(call.ids.length)
+      await call.answer(refused(500))
+    } else {
+      delivered += call.ids.length
+      await call.deliver()
+    }
+  }
+  t.strictSame(failed.slice(0, 7), [256, 256, 256, 64, 16, 4, 1])
+})
+
 /** For an hour Pinterest fails for calls with an event that is named so. Answers what it took. */
 async function failForPoison({ clock, calls }: Stage, everySecond = (_second: number) => {}) {
   const served = new Set<string>()
