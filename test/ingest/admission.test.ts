@@ -105,6 +105,21 @@ t.test('a body without a length counts as the largest, one over the limit not at
   t.equal(enterSized(BODY_LIMIT / 2).status, 'waiting')
 })
 
+function beginPost(publicUrl: string, relayKey: string, sizeBytes: number) {
+  const request = open(`${publicUrl}/v5/ad_accounts/${ACCOUNT}/events`, {
+    method: 'POST',
+    agent: false,
+    headers: {
+      authorization: `Bearer ${relayKey}`,
+      'content-type': 'application/json',
+      'content-length': sizeBytes,
+    },
+  })
+  request.on('error', () => undefined)
+  request.write('{')
+  return request
+}
+
 t.test(
   'posts that are never finished take room of their account alone, and as long as they last',
   async (t) => {
@@ -112,20 +127,7 @@ t.test(
     const other = '549755885176'
     await admin('PUT', `/accounts/${other}`, { access_token: 'pina_other_account' })
     const { key } = (await admin('POST', '/keys', { label: 'other', ad_account_ids: [other] })).body
-    const begun = Array.from({ length: 2 }, () => {
-      const request = open(`${relay.publicUrl}/v5/ad_accounts/${ACCOUNT}/events`, {
-        method: 'POST',
-        agent: false,
-        headers: {
-          authorization: `Bearer ${relayKey}`,
-          'content-type': 'application/json',
-          'content-length': 4096,
-        },
-      })
-      request.on('error', () => undefined)
-      request.write('{')
-      return request
-    })
+    const begun = Array.from({ length: 2 }, () => beginPost(relay.publicUrl, relayKey, 4096))
     const statusOf = async () => (await post({ data: [rawEvent()] })).status
     await until(async () => (await statusOf()) === 503)
     const refused = await post({ data: [rawEvent()] })
@@ -137,6 +139,20 @@ t.test(
     await until(async () => (await statusOf()) === 200)
   },
 )
+
+t.test('who leaves the line for large bodies holds no room when its turn comes', async (t) => {
+  const { relay, relayKey, post } = await setUp(t, { BODY_LIMIT_BYTES: '65536' })
+  const begin = () => beginPost(relay.publicUrl, relayKey, 65_536)
+  const inside = [begin(), begin()]
+  await post({ data: [rawEvent()] })
+  const waiting = [begin(), begin()]
+  await post({ data: [rawEvent()] })
+  for (const request of waiting) request.destroy()
+  await post({ data: [rawEvent()] })
+  for (const request of inside) request.destroy()
+  const large = JSON.stringify({ data: [rawEvent()] }).padEnd(65_536)
+  t.equal((await post(large)).status, 200)
+})
 
 t.test('twenty large posts at once are all taken', (t) =>
   postBurst(t, { posts: 20, eventsEach: 4, bodyLimitBytes: 100_000 }),
