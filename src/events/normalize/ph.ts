@@ -3,6 +3,7 @@
  * in brackets, exit codes. What libphonenumber calls impossible is dropped, vanity numbers included.
  */
 import { type CountryCode, isSupportedCountry, parsePhoneNumberFromString } from 'libphonenumber-js/max'
+import { remembered } from '../remembered.ts'
 import { toPlainDigits } from './digits.ts'
 import { type Normalized, PLACEHOLDER, read, UNREADABLE } from '../reading.ts'
 import type { Region } from './field.ts'
@@ -12,7 +13,7 @@ export function normalizePhone(text: string, region: Region): Normalized {
   const dialled = readDialled(text)
   if (dialled === undefined) return UNREADABLE
   const { digits, hasPlus } = dialled
-  const country = numberingCountry(region.country)
+  const country = (region.country !== undefined && numberingCountry(region.country)) || undefined
   const number = hasPlus ? fromAbroad(digits) : withoutPlus(digits, country)
   if (number !== undefined) return isFiller(number) ? PLACEHOLDER : read(number)
   return hasPlus || country !== undefined ? UNREADABLE : withoutCountry(digits)
@@ -36,6 +37,9 @@ interface Dialled {
   readonly digits: string
   readonly hasPlus: boolean
 }
+
+/** More than there are. */
+const MOST_COUNTRIES = 300
 
 /** An exit code of five, a calling code of three and the seventeen digits that libphonenumber allows, and some. */
 const MAX_DIGITS = 32
@@ -90,8 +94,11 @@ function readDialled(typed: string): Dialled | undefined {
 function withoutPlus(digits: string, country: CountryCode | undefined): string | undefined {
   const abroad = digits.startsWith('00') ? fromAbroad(digits.slice(2)) : undefined
   if (abroad !== undefined || country === undefined) return abroad
-  const dialled = country === 'MX' ? digits.replace(FORMERLY_IN_MEXICO, '') : digits
-  return withOwnCallingCode(dialled, country) ?? national(dialled, country)
+  return dialledIn(country, country === 'MX' ? digits.replace(FORMERLY_IN_MEXICO, '') : digits)
+}
+
+export function dialledIn(country: CountryCode, digits: string): string | undefined {
+  return withOwnCallingCode(digits, country) ?? national(digits, country)
 }
 
 function fromAbroad(digits: string): string | undefined {
@@ -128,26 +135,23 @@ export function parsePossible(dialled: string, country?: CountryCode): string | 
 
 /** `14155552671` in the United States lacks the `+` alone. It must be valid, not just possible, to be read so. */
 function withOwnCallingCode(digits: string, country: CountryCode): string | undefined {
-  if (!digits.startsWith(diallingOf(country).callingCode)) return undefined
+  const { callingCode, trunk } = diallingOf(country)
+  if (!digits.startsWith(callingCode)) return undefined
+  // In North America the calling code is the trunk prefix, too.
+  if (callingCode === '1' && digits.length === 11) return international(digits)
+  const significant = digits.slice(callingCode.length)
+  if (metadata.country_calling_codes[callingCode]!.length === 1 && !trunk?.exec(significant)?.[0]) {
+    return validOf(country).test(significant) ? digits : undefined
+  }
   const parsed = parsePhoneNumberFromString(`+${digits}`)
   return parsed?.isValid() ? parsed.number.slice(1) : undefined
 }
 
-/**
- * The region as libphonenumber knows it; Antarctica and a few islands have no numbering plan. Each of the few countries
- * is looked up once, which saves 0.2 µs per number.
- */
-function numberingCountry(country: string | undefined): CountryCode | undefined {
-  if (country === undefined) return undefined
-  if (!NUMBERING.has(country)) {
-    const code = country.toUpperCase()
-    NUMBERING.set(country, isSupportedCountry(code) ? code : undefined)
-  }
-  return NUMBERING.get(country)
-}
-
-/** By normalized codes, so it stays as small as the world. */
-const NUMBERING = new Map<string, CountryCode | undefined>()
+/** The region as libphonenumber knows it; false for Antarctica and a few islands, which have no numbering plan. Looking it up takes 0.3 µs. */
+const numberingCountry = remembered(MOST_COUNTRIES, (country: string) => {
+  const code = country.toUpperCase()
+  return isSupportedCountry(code) && code
+})
 
 /** The number, or null if it is impossible; undefined where the library has to decide. */
 export type Judgement = string | null | undefined
@@ -204,9 +208,9 @@ const PATTERN = 2
 const LENGTHS = 3
 const NATIONAL_PREFIX = 5
 const PREFIX_FOR_PARSING = 7
+const TYPES = 11
 
 const CALLING_CODE_LENGTHS = [1, 2, 3]
-const DIALLING = new Map<CountryCode, Dialling>()
 const PLANS = createPlans()
 
 function createPlans(): ReadonlyMap<string, Plan> {
@@ -244,14 +248,22 @@ function judgeNational(dialled: string, plan: Plan, { callingCode, trunk, patter
   return plan.allLengths.has(digits.length) ? undefined : null
 }
 
-function diallingOf(country: CountryCode): Dialling {
-  let dialling = DIALLING.get(country)
-  if (dialling === undefined) {
-    dialling = readDialling(metadata.countries[country] ?? [])
-    DIALLING.set(country, dialling)
-  }
-  return dialling
-}
+const diallingOf = remembered(MOST_COUNTRIES, (country: CountryCode) =>
+  readDialling(metadata.countries[country] ?? []),
+)
+
+/** National numbers that are valid, and not just possible: those of the country's pattern and one of its types' (mobile, toll-free, …). */
+const validOf = remembered(MOST_COUNTRIES, (country: CountryCode) => {
+  const entry = metadata.countries[country] ?? []
+  const types = (entry[TYPES] ?? []) as readonly (readonly [pattern: string, lengths?: readonly number[]])[]
+  const patterns = types
+    .filter((type) => type?.[0])
+    .map(([pattern, lengths = entry[LENGTHS] as readonly number[]]) => {
+      const ofLength = lengths.map((length) => `.{${length}}`).join('|')
+      return `(?=(?:${ofLength})$)(?:${pattern})$`
+    })
+  return new RegExp(`^(?=(?:${String(entry[PATTERN])})$)(?:${patterns.join('|')})`)
+})
 
 function readDialling(entry: readonly unknown[]): Dialling {
   const trunk = entry[PREFIX_FOR_PARSING] || entry[NATIONAL_PREFIX]

@@ -1,9 +1,16 @@
 import assert from 'node:assert/strict'
-import { type CountryCode, getCountries, getExampleNumber } from 'libphonenumber-js/max'
+import {
+  type CountryCode,
+  getCountries,
+  getCountryCallingCode,
+  getExampleNumber,
+  parsePhoneNumberFromString,
+} from 'libphonenumber-js/max'
 import examples from 'libphonenumber-js/mobile/examples'
 import metadata from 'libphonenumber-js/max/metadata'
 import t from 'tap'
 import {
+  dialledIn,
   international,
   national,
   parsePossible,
@@ -39,6 +46,23 @@ t.test('the shortcut for national numbers answers as the library does', async ()
     }),
     { numRuns: 1000 },
   )
+})
+
+t.test('the shortcut for numbers without their + answers as the library does', async () => {
+  const check = (country: CountryCode, typed: string) => {
+    const parsed = parsePhoneNumberFromString(`+${typed}`)
+    const isOwn = typed.startsWith(getCountryCallingCode(country)) && parsed?.isValid() === true
+    const expected = isOwn ? parsed.number.slice(1) : national(typed, country)
+    assert.equal(dialledIn(country, typed), expected, `${typed} in ${country}`)
+  }
+  const rest = fc.oneof(digits, fc.stringMatching(/^[0-9]{6,11}$/))
+  fc.assert(fc.property(country, rest, (region, typed) => check(region, getCountryCallingCode(region) + typed)), { numRuns: 3000 }) // prettier-ignore
+  for (const region of getCountries()) {
+    const example = getExampleNumber(region, examples)
+    if (example === undefined) continue
+    const { number, nationalNumber, countryCallingCode } = example
+    for (const typed of [number.slice(1), nationalNumber, `${countryCallingCode}0${nationalNumber}`, `${number.slice(1)}0`]) check(region, typed) // prettier-ignore
+  }
 })
 
 t.test('every calling code and length gets the answer of the library', async () => {
