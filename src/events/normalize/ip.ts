@@ -8,10 +8,13 @@ import { dropped, type Normalized, read, UNREADABLE } from '../reading.ts'
 
 export function normalizeIpAddress(text: string): Normalized {
   if (isPlainlyPublic(text)) return read(text)
-  const addresses = text.split(',', MAX_HOPS).map(readAddress)
-  const found = addresses.find((address) => address?.isPublic)
-  if (found !== undefined) return read(found.text)
-  return addresses.some((address) => address !== undefined) ? dropped('not_public') : UNREADABLE
+  let none: Normalized = UNREADABLE
+  for (const hop of text.split(',', MAX_HOPS)) {
+    const address = readAddress(hop)
+    if (address?.isPublic) return read(address.text)
+    if (address !== undefined) none = dropped('not_public')
+  }
+  return none
 }
 
 interface Address {
@@ -33,9 +36,12 @@ const NOT_PUBLIC: ReadonlySet<string> = new Set(
 const OCTETS_IN_DOUBT: ReadonlySet<number> = new Set([0, 10, 100, 127, 169, 172, 192])
 const FIRST_OCTET_OF_MULTICAST = 224
 
-/** The common case, a plain IPv4 address, is not compared with every range: 0.2 instead of 1 µs. */
+/** Eight groups as they are sent, in the part of IPv6 that is assigned for use in public. */
+const PLAIN_IPV6 = /^[23][\da-f]{3}(?::[1-9a-f][\da-f]{0,3}){7}$/
+
+/** The common cases are not compared with every range: 0.2 instead of 1 µs, or 5 of IPv6. */
 function isPlainlyPublic(text: string): boolean {
-  if (!isIPv4(text)) return false
+  if (!isIPv4(text)) return PLAIN_IPV6.test(text)
   const octet = Number.parseInt(text, 10)
   return octet < FIRST_OCTET_OF_MULTICAST && !OCTETS_IN_DOUBT.has(octet)
 }
