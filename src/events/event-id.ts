@@ -30,7 +30,7 @@ export function deriveEventId(eventName: string, orderId: string): string {
   return `order-${eventName}-${orderId}`
 }
 
-export const UNUSABLE_TEXT = invalid('unusable_text', 'must be well-formed text without control characters')
+const UNUSABLE_TEXT = invalid('unusable_text', 'must be well-formed text without control characters')
 const LOST_DIGITS = invalid('unusable_text', 'must be text, since a number beyond 2^53 loses digits in JSON')
 // oxlint-disable-next-line no-control-regex -- it matches control characters
 const CONTROL = /[\u0000-\u001f\u007f]/

@@ -21,7 +21,7 @@ export interface NormalizeContext extends Omit<fields.Region, 'country'> {
 }
 
 /** Called for each value that is read. */
-export type Observe = (
+type Observe = (
   field: fields.UserDataField,
   path: string,
   value: unknown,

@@ -106,6 +106,7 @@ t.test('so is a name or the first part of an address, in whatever way it is writ
     ['Müller-Lüdenscheidt-7', { ln: 'mueller-luedenscheidt' }],
     ['mueller-luedenscheidt-7', { ln: 'Müller-Lüdenscheidt' }],
     ['Großmann-7', { ln: 'GROSSMANN' }],
+    ['Gothals-7', { ln: 'Goethals' }],
     ['Soerensen-7', { ln: 'Sørensen' }],
     ['Sørensen-7', { ln: 'SORENSEN' }],
     ['kjaergaard-7', { ln: 'Kjærgård'.replace('å', 'aa') }],

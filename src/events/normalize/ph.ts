@@ -60,9 +60,9 @@ const LABEL = /^(?:\d[.)]\s+|[^\d+]*\p{L}[^\d+(]{0,3}\d\s?[:)])/u
 
 /**
  * Extension marks count after a digit only: `Fax 030…` has none. `~`, `int` and `доб` are libphonenumber's own. Behind seven digits
- * also a comma, which makes a phone wait, and a bracket: `(2. Stock)`, `(24/7)`.
+ * also a bracket, as in `(2. Stock)`, and a comma before words or another one, with which phones wait.
  */
-const EXTENSION = /[x#~]|ext|;\s?[a-z]|int|доб|[,(](?<=(?:\d\D*){7}.)/iu
+const EXTENSION = /[x#~]|ext|;\s?[a-z]|int|доб|(?:\(|,(?=\s*[,\p{L}]))(?<=(?:\d\D*){7}.)/iu
 
 /** `1-800-FLOWERS`: letters in place of digits. After seven digits they are a remark (`… home`). */
 const VANITY = /^(?:\d[^\p{L}\d]*){1,6}\p{L}{3}/u

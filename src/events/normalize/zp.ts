@@ -4,7 +4,7 @@
  */
 import { type Normalized, PLACEHOLDER, read, UNREADABLE } from '../reading.ts'
 import { toPlainDigits } from './digits.ts'
-import { entriesOf } from './fold.ts'
+import { entriesOf, lettersAndDigits } from './fold.ts'
 import type { Region } from './field.ts'
 import { usesUsZip } from './st.ts'
 
@@ -35,7 +35,6 @@ const FRACTION = /(?<=^\d{3,10})\.0+$/
 
 const FULL_ZIP = /^(\d{5})(?:\s?[\p{Pd}\u2212]?\s?\d{4})?$/u
 const ZIP = /^(\d{3,5})(?:\s?[\p{Pd}\u2212]?\s?\d{4})?$/u
-const NOT_PART_OF_A_POSTCODE = /[^\p{L}\p{N}]+/gu
 const ONLY_ZEROS = /^0+$/
 
 function readZip(text: string, shape: RegExp): string | undefined {
@@ -43,7 +42,7 @@ function readZip(text: string, shape: RegExp): string | undefined {
 }
 
 function readLetters(text: string): string {
-  return text.replace(CEDEX, '').toLowerCase().replace(NOT_PART_OF_A_POSTCODE, '')
+  return lettersAndDigits(text.replace(CEDEX, ''))
 }
 
 /** `75008 CEDEX 08`: the delivery of companies in France, which is part of the address's line and not of the code. */

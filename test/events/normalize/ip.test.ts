@@ -54,6 +54,8 @@ t.test('an address that cannot be a customer’s is dropped', async (t) => {
     'fe80::1%eth0',
     'fc00::1',
     'fd12::1',
+    'fd12:3456:789a:1:2:3:4:5',
+    'fe80:1:2:3:4:5:6:7',
     'ff02::1',
     'fec0::1',
     '::ffff:10.0.0.1',
