@@ -30,7 +30,10 @@ const TokenView = Type.Closed({
 const GrantView = Type.Closed({
   status: Type.Enum(['valid', 'reauthorize']),
   scope: Type.String(),
-  ad_account_ids: Type.Array(AdAccountId),
+  /** In a list, a grant of a thousand accounts would have a million of them. */
+  ad_account_ids: Type.Optional(
+    Type.Array(AdAccountId, { description: 'Left out in the list of all accounts.' }),
+  ),
   expires_in_seconds: Type.Seconds,
   refresh_expires_in_seconds: Type.Seconds,
   next_refresh_in_seconds: Type.Seconds,
@@ -91,7 +94,7 @@ export type AccountAnswer = Static<typeof AccountView>
 type AccountRecord = RecordOf<AccountAnswer>
 
 /** Throws NOT_FOUND. */
-export function showAccount(options: AdminOptions, adAccountId: string): AccountRecord {
+export function showAccount(options: AdminOptions, adAccountId: string, isListed = false): AccountRecord {
   const { vault, delivery, refresher, clock } = options
   const account = findAccount(vault, adAccountId)
   const grant = vault.grantOf(adAccountId)
@@ -105,7 +108,7 @@ export function showAccount(options: AdminOptions, adAccountId: string): Account
     grant: grant && {
       ...grant,
       status: grant.failure?.isRefused === true ? 'reauthorize' : 'valid',
-      adAccountIds: vault.accountsOn(grant.grantId),
+      ...(!isListed && { adAccountIds: vault.accountsOn(grant.grantId) }),
       expiresInSeconds: secondsUntil(grant.expiresAtMs, nowMs),
       refreshExpiresInSeconds: secondsUntil(grant.refreshExpiresAtMs, nowMs),
       nextRefreshInSeconds: secondsUntil(refresher.nextRefreshAtMs(grant.grantId), nowMs),

@@ -130,7 +130,7 @@ export const accountRoutes: AdminRoutes = async (app, options) => {
     response: { 200: Accounts },
   }
   app.get('/accounts', { schema: listing }, async () => ({
-    accounts: vault.accounts().map(({ adAccountId }) => show(adAccountId)),
+    accounts: vault.accounts().map(({ adAccountId }) => showAccount(options, adAccountId, true)),
   }))
 
   const reading = { summary: 'One account', params: Params, response: AccountNow }

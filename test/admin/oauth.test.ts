@@ -95,6 +95,10 @@ t.test(
     t.match(requests(), { refreshes: 1, reuses: 0 })
     t.match(await put(stand, '5', { shared_with: '2' }), { status: 400, body: { code: 'TOKEN_REFUSED' } })
     t.match(await put(stand, account, { shared_with: '2' }), { status: 200 })
+    const { accounts } = (await stand.admin('GET', '/accounts')).body as { accounts: { grant: object }[] }
+    t.ok(accounts.length >= 3)
+    for (const { grant } of accounts)
+      t.notOk('ad_account_ids' in (grant ?? {}), 'not as often as there are accounts')
     await stand.admin('DELETE', '/accounts/2')
     t.match((await stand.admin('GET', '/accounts/3')).body, { grant: { ad_account_ids: [account, '3'] } })
   },
