@@ -21,6 +21,8 @@ const DAY_MS = 24 * 3600_000
 /** A failed one is tried again sooner. */
 const AGAIN_MS = 3600_000
 const CHECK_EVERY_MS = 10 * 60_000
+/** After each change every replica reads the whole vault again. */
+const KEPT_TOGETHER = 100
 
 export function createQualityFetcher({ vault, oauth, clock, random, log }: QualityOptions) {
   let cancel = () => {}
@@ -37,29 +39,31 @@ export function createQualityFetcher({ vault, oauth, clock, random, log }: Quali
   }
 
   async function fetchAll(): Promise<void> {
+    const fetched: Quality[] = []
+    const keep = () => vault.putQuality(fetched.splice(0))
     try {
       for (const { adAccountId } of vault.accounts()) {
-        if (isClosed) return
+        if (isClosed) break
         const token = readingToken(adAccountId)
         const known = vault.quality(adAccountId)
         if (token === undefined || !isDue(known, clock.wallMs())) continue
-        await fetchOne(adAccountId, token, known)
+        fetched.push(await fetchOne(adAccountId, token, known))
+        if (fetched.length === KEPT_TOGETHER) await keep()
       }
+      if (fetched.length > 0) await keep()
     } catch (error) {
       if (!isClosed) log.error({ code: codeOf(error) }, 'quality scores cannot be kept')
     }
   }
 
-  async function fetchOne(adAccountId: string, token: string, known: Quality | undefined): Promise<void> {
+  async function fetchOne(adAccountId: string, token: string, known: Quality | undefined): Promise<Quality> {
     const answer = await oauth.qualityScores(token, adAccountId)
     const nowMs = clock.wallMs()
-    if (answer.kind === 'granted') {
-      await vault.putQuality({ adAccountId, fetchedAtMs: nowMs, scores: answer.value, failure: undefined })
-      return
-    }
+    if (answer.kind === 'granted')
+      return { adAccountId, fetchedAtMs: nowMs, scores: answer.value, failure: undefined }
     const reason = answer.kind === 'failed' ? answer.reason : `${answer.status} ${answer.message}`.trimEnd()
     const before = { fetchedAtMs: known?.fetchedAtMs, scores: known?.scores ?? [] }
-    await vault.putQuality({ adAccountId, ...before, failure: { atMs: nowMs, reason } })
+    return { adAccountId, ...before, failure: { atMs: nowMs, reason } }
   }
 
   return {

@@ -43,7 +43,6 @@ export interface VaultOptions {
 export async function openVault({ vaultStore, sealer, now }: VaultOptions) {
   const records = await openRecords(vaultStore, sealer)
   const { change, state, onAccountChange } = records
-  const put = (entry: Entry) => change(() => [[entry], undefined])
   const reload = () => change(() => [[], undefined])
   const statistics: StatisticsArchive = {
     read: (range) => state().statistics.get(range) ?? [],
@@ -82,7 +81,8 @@ export async function openVault({ vaultStore, sealer, now }: VaultOptions) {
     claim: (name: string) => vaultStore.claim(name),
 
     quality: (adAccountId: string) => state().quality.get(adAccountId),
-    putQuality: (quality: Quality) => put(['quality', quality.adAccountId, quality]),
+    putQuality: (all: readonly Quality[]) =>
+      change(() => [all.map((quality): Entry => ['quality', quality.adAccountId, quality]), undefined]),
     statistics,
 
     /** Seals again every secret that an older master key sealed; answers how many. */

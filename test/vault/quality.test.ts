@@ -49,6 +49,29 @@ t.test('each score is fetched once a day, with a token that may read it, and kep
   t.equal(asked.length, 6)
 })
 
+t.test(
+  'scores are kept some hundred at a time: each change has every replica read the vault again',
+  async (t) => {
+    const { vault, clock, fetcher, memory } = await setUp()
+    for (let id = 1; id <= 150; id++)
+      await vault.putAccount({
+        adAccountId: `${id}`,
+        token: { kind: 'given', accessToken: 'pina_given_token' },
+      })
+    const { changeVault } = memory.vaultStore
+    let changes = 0
+    memory.vaultStore.changeVault = (decide) => {
+      changes += 1
+      return changeVault(decide)
+    }
+    fetcher.start()
+    await clock.advance(DAY_MS / 2)
+    t.equal(memory.idsOf('quality').length, 150)
+    t.equal(changes, 2)
+    fetcher.close()
+  },
+)
+
 t.test('a score that was fetched while the clock was ahead does not wait for that time', async (t) => {
   const { vault, clock, fetcher, asked } = await setUp()
   await addGrant(vault, clock, ['1'])
