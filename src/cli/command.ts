@@ -68,10 +68,18 @@ export function queryOf(fields: Fields): string {
   return texts.length === 0 ? '' : `?${new URLSearchParams(texts).toString()}`
 }
 
+/** How this command is typed: `npm run relay` sets the variable. */
+export const typedAs = ({ environment }: Terminal) =>
+  environment['npm_lifecycle_event'] === 'relay' ? 'npm run --silent relay --' : 'relay'
+
 /** What a status says that a person has to do, with commands and address as they are typed. */
-export function remedyFor(admin: AdminClient, adAccountId: string, remedy: string): string {
+export function remedyFor(
+  { admin, terminal }: Pick<Invocation, 'admin' | 'terminal'>,
+  adAccountId: string,
+  remedy: string,
+): string {
   return remedy
-    .replaceAll(/\b(account (?:resume|set|verify))\b/g, `relay $1 ${adAccountId}`)
+    .replaceAll(/\b(account (?:resume|set|verify))\b/g, `${typedAs(terminal)} $1 ${adAccountId}`)
     .replace('/accounts/{id}/authorize of the admin port', consentUrl(admin, adAccountId))
 }
 

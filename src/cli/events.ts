@@ -10,7 +10,7 @@ type Event = EventsAnswer['events'][number]
 
 const EVENTS_OF_AN_ID = 1000
 const NO_EVENT =
-  'no event with this id: it did not come, is older than TRAIL_HOURS, or its id looked like customer data and was left out'
+  'no event with this id: it did not come, the trail no longer has it (TRAIL_HOURS, or its part of the store is full), or its id looked like customer data and was left out'
 const NO_TRAIL = 'there is no event trail: TRAIL_HOURS is 0'
 
 const accountOf = ({ ad_account_id: id, test }: Event) => (test ? `${id} (test)` : id)
@@ -43,7 +43,9 @@ const event: Command = {
   name: 'event',
   words: 'ID [--account ID]',
   does: 'what became of the event with this event id, or of the events of this order, step by step',
-  async run({ admin, options, positionals: [id] }) {
+  async run(invocation) {
+    const { admin, options, positionals } = invocation
+    const [id] = positionals
     const ask = (by: object) => findEvents({ admin, options: { ...options, limit: EVENTS_OF_AN_ID, ...by } })
     const byId = await ask({ 'event-id': id })
     const byOrder = await ask({ order: id })
@@ -56,7 +58,11 @@ const event: Command = {
     const labels = new Map(keys.map((key) => [key.id, ` (${key.label})`]))
     const text = found
       .map((one) =>
-        renderRows([...rowsOf(one, labels), ...renderQueue(admin, one), ...renderDeath(one, deadLetters)]),
+        renderRows([
+          ...rowsOf(one, labels),
+          ...renderQueue(invocation, one),
+          ...renderDeath(one, deadLetters),
+        ]),
       )
       .join('\n\n')
     return {
@@ -155,7 +161,7 @@ function rowsOf(one: Event, labels: ReadonlyMap<string, string>): Cell[][] {
 }
 
 /** Why the event still waits. */
-function renderQueue(admin: Invocation['admin'], { queue, ad_account_id: id }: Event): string[][] {
+function renderQueue(invocation: Invocation, { queue, ad_account_id: id }: Event): string[][] {
   if (queue === null) return []
   const { status, means, failed_calls: failed, next_try_in_seconds: seconds, remedy } = queue
   const calls =
@@ -164,6 +170,6 @@ function renderQueue(admin: Invocation['admin'], { queue, ad_account_id: id }: E
     ['queue now', `${status}: ${means}`],
     ...(calls === null ? [] : [['failed calls', calls.replaceAll('_', ' ')]]),
     ...(seconds === null ? [] : [['next try in', renderSeconds(seconds)]]),
-    ...(remedy === null ? [] : [['what to do', remedyFor(admin, id, remedy)]]),
+    ...(remedy === null ? [] : [['what to do', remedyFor(invocation, id, remedy)]]),
   ]
 }

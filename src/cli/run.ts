@@ -4,7 +4,7 @@ import { accountCommands } from './account.ts'
 import { addressesOf, createAdminClient } from './admin-client.ts'
 import { audit } from './audit.ts'
 import { cells, findCell, findCells } from './cells.ts'
-import { parseJson, type Command, type Options } from './command.ts'
+import { parseJson, typedAs, type Command, type Options } from './command.ts'
 import { deadCommands } from './dead.ts'
 import { eventCommands } from './events.ts'
 import { explain } from './explain.ts'
@@ -103,12 +103,8 @@ async function run(words: readonly string[], terminal: Terminal): Promise<number
 
 const NAMED = new RegExp(`\\brelay (${COMMANDS.map(({ name }) => name).join('|')})\\b`, 'g')
 
-/** The commands that a text names, as they are typed here: `npm run relay` sets the variable. */
-function asTyped(text: string, { environment }: Terminal): string {
-  return environment['npm_lifecycle_event'] === 'relay'
-    ? text.replaceAll(NAMED, 'npm run --silent relay -- $1')
-    : text
-}
+/** The commands that a text names, as they are typed here. */
+const asTyped = (text: string, terminal: Terminal) => text.replaceAll(NAMED, `${typedAs(terminal)} $1`)
 
 type Given = Readonly<Record<string, string | boolean | undefined>>
 

@@ -6,8 +6,8 @@ import type { LiveAnswer } from '../admin/live.ts'
 import type { SourcesAnswer } from '../admin/sources.ts'
 import type { TotalsAnswer } from '../admin/insight.ts'
 import { lastFailureOf } from './account.ts'
-import { LIVE, type AdminClient } from './admin-client.ts'
-import { remedyFor, type Command } from './command.ts'
+import { LIVE } from './admin-client.ts'
+import { remedyFor, type Command, type Invocation } from './command.ts'
 import { isMarked, renderVolume } from './insight.ts'
 import { renderSeconds, renderTable } from './table.ts'
 
@@ -18,7 +18,7 @@ export const status: Command = {
   name: 'status',
   words: '',
   does: 'whether posts are taken, accounts and queues that do not send and what to do about them, problems of sources, unusual volume, and the totals; exit code 3 when posts are refused or something needs a person',
-  async run({ admin }) {
+  async run({ admin, terminal }) {
     const live = await admin.get<LiveAnswer>(LIVE)
     const { problem } = live
     const [{ accounts }, totals, { volume }, { sources }] = await Promise.all([
@@ -53,7 +53,7 @@ export const status: Command = {
       },
       text: [
         `${live.cell === null ? '' : `cell ${live.cell}: `}${renderProblem(live, overShare)}\naccounts: ${accounts.length}, paused: ${paused}, in trouble: ${inTrouble}`,
-        renderTroubles(admin, troubles),
+        renderTroubles({ admin, terminal }, troubles),
         ...ofSources.slice(0, TROUBLES_SHOWN).map(({ source, problem }) => `source ${source}: ${problem}`),
         ...(marked.length === 0 ? [] : [`unusual volume:\n${renderVolume(marked)}`]),
         totals === null ? 'the totals cannot be read' : renderTotals(totals),
@@ -104,14 +104,17 @@ function renderProblem({ problem, problem_means: means }: LiveAnswer, overShare:
   return `posts are taken, but not those of ${overShare} account(s) over their share of the store`
 }
 
-function renderTroubles(admin: AdminClient, troubles: readonly Trouble[]): string {
+function renderTroubles(
+  invocation: Pick<Invocation, 'admin' | 'terminal'>,
+  troubles: readonly Trouble[],
+): string {
   const table = renderTable(
     {
       account: 'id',
       queue: 'queue',
       status: 'status',
       'tries again in': (trouble) => renderSeconds(trouble.next_try_in_seconds),
-      'what to do': ({ id, remedy }) => (remedy === null ? 'wait' : remedyFor(admin, id, remedy)),
+      'what to do': ({ id, remedy }) => (remedy === null ? 'wait' : remedyFor(invocation, id, remedy)),
       label: 'label',
       'last failure': 'last',
     },

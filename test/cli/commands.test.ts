@@ -105,6 +105,15 @@ t.test('commands that a text names are those that work where it was typed', asyn
   t.match(await set(environment), /^npm run --silent relay -- source webhooks cli-typed shows/m)
   t.match((await relay('erase --order 1', { environment })).stderr, 'npm run --silent relay -- event ID')
   await relay('source rm cli-typed')
+  await relay(`account pause ${stand.account}`)
+  const lines = (await relay('status', { environment })).stdout.split('\n')
+  const row = lines.find((line) => line.startsWith(stand.account)) ?? ''
+  const remedy = `npm run --silent relay -- account resume ${stand.account}`
+  t.equal(row.indexOf(remedy), lines.find((line) => line.startsWith('ACCOUNT'))?.indexOf('WHAT TO DO'))
+  t.equal(
+    row.indexOf('-', row.indexOf(remedy) + remedy.length),
+    lines.find((line) => line.startsWith('ACCOUNT'))?.indexOf('LAST FAILURE'),
+  )
 })
 
 t.test(

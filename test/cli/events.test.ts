@@ -34,7 +34,7 @@ t.test('what happened to order 4711 is shown in a line, and step by step', async
   t.match(await relay('event e-2'), { code: 0, stdout: /outcome +invalid: too_old/ })
   t.match(await relay('event none'), {
     code: 3,
-    stdout: /^no event with this id: it did not come, is older than TRAIL_HOURS, or/,
+    stdout: /^no event with this id: it did not come, the trail no longer has it/,
   })
 
   await stand.post({ data: [order('same', 'same'), order('same', 'same'), order('same', 'same')] })
