@@ -112,7 +112,7 @@ function openDialog(content) {
 }
 
 /**
- * A labelled field. `properties.name` is what `FormData` calls it.
+ * A labelled field, of several lines where it has `rows`. `properties.name` is what `FormData` calls it.
  * @param {string} label
  * @param {import('./dom.js').Properties} properties
  * @param {string} [hint]
@@ -130,7 +130,7 @@ export function field(label, properties, hint) {
             return h('option', { value, selected: value === properties['value'] }, text)
           }),
       )
-    : h('input', {
+    : h(properties['rows'] ? 'textarea' : 'input', {
         id,
         spellcheck: 'false',
         ...properties,

@@ -133,7 +133,7 @@ export function createSources() {
         isNew || known.kind === 'custom'
           ? field(
               'Expression',
-              { name: 'expression', value: known?.expression ?? '' },
+              { name: 'expression', rows: 6, value: known?.expression ?? '' },
               'Only for another shop: JSONata.',
             )
           : '',

@@ -851,7 +851,22 @@ t.test('a shop is connected, its secret rotated, and its webhooks are listed', a
   await page.getByRole('button', { name: 'Refresh' }).click()
   await page.getByRole('article', { name: 'wc-2' }).getByText('as those of wc-1').waitFor()
   t.same(await violationsOf(page), [])
-  for (const id of ['wc-1', 'wc-2']) await stand.admin('DELETE', `/sources/${id}`)
+  const expression =
+    '(\n  $known := $exists(body.id) and\n$exists(body.email);\n  body.{ "event_name": "checkout" }\n)'
+  await stand.admin('PUT', '/sources/own-1', {
+    kind: 'custom',
+    ad_account_id: stand.account,
+    secret: SHOP_SECRET,
+    signature: { header: 'X-Signature' },
+    expression,
+  })
+  await page.getByRole('button', { name: 'Refresh' }).click()
+  await page.getByRole('button', { name: 'Change or rotate: own-1' }).click()
+  await dialog.getByLabel('Label').fill('Own shop')
+  await dialog.getByRole('button', { name: 'Change' }).click()
+  await page.getByRole('article', { name: 'Own shop' }).waitFor()
+  t.match((await stand.admin('GET', '/sources/own-1')).body, { expression }, 'as it was, line by line')
+  for (const id of ['wc-1', 'wc-2', 'own-1']) await stand.admin('DELETE', `/sources/${id}`)
   await page.getByRole('button', { name: 'Refresh' }).click()
   await renamed.getByRole('button', { name: /^Remove/ }).click()
   await dialog.getByRole('button', { name: 'Remove' }).click()
