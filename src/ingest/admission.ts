@@ -15,7 +15,7 @@ const LARGE_BODIES_OF_ONE = 2
 const SMALL_BODIES = 8
 const SMALL_BODIES_OF_ONE = 2
 /** Clients give up after 10 s, as a rule: the answer should come before. */
-const LONGEST_WAIT_MS = 5000
+export const LONGEST_WAIT_MS = 5000
 
 interface Waiting {
   readonly adAccountId: string
