@@ -1,10 +1,11 @@
 /** What users and operators see of several relays on one PostgreSQL: as if they were one. */
 import t from 'tap'
+import { readSettings } from '../../src/settings.ts'
 import { readMetrics } from '../support/admin.ts'
 import { rawEvent } from '../support/events.ts'
 import { shopifyHeaders, shopifyOrder } from '../support/shop-payloads.ts'
 import { startPostgres } from '../support/postgres.ts'
-import { ACCOUNT, TOKEN } from '../support/relay.ts'
+import { ACCOUNT } from '../support/relay.ts'
 import { until } from '../support/clock.ts'
 import { setUpReplicas, type Replica } from './stage.ts'
 
@@ -201,14 +202,9 @@ t.test('the plots of a replica outlive its restart', async (t) => {
 })
 
 t.test('PostgreSQL asks for the secrets that replicas share', async (t) => {
-  const { readSettings } = await import('../../src/settings.ts')
   t.throws(() => readSettings({ DATABASE_URL: 'postgres://user:secret@host/db' }), {
     message: /MASTER_KEY must be set[\s\S]*ADMIN_TOKEN must be set/,
   })
-  t.throws(() => readSettings({ DATABASE_URL: 'mysql://user:secret@host/db' }), {
-    message: /^DATABASE_URL must be/,
-  })
-  t.equal(TOKEN.length > 0, true)
 })
 
 const ASYNC = { headers: { prefer: 'respond-async' } }

@@ -1,14 +1,12 @@
 /** Relays in this process that share one PostgreSQL, before one sandbox. */
 import { randomBytes } from 'node:crypto'
 import type { Test } from 'tap'
-import { readSettings } from '../../src/settings.ts'
-import { createLog } from '../../src/telemetry/log.ts'
-import { startRelay, type Relay } from '../../src/relay.ts'
+import type { Relay } from '../../src/relay.ts'
 import { createSandbox, type Sandbox, type SandboxOptions } from '../../sandbox/sandbox.ts'
 import { ask, createAdmin, registerAccounts, type Admin } from '../support/admin.ts'
 import { until } from '../support/clock.ts'
 import type { PostgresServer } from '../support/postgres.ts'
-import { ACCOUNT, ADMIN_TOKEN, TOKEN } from '../support/relay.ts'
+import { ACCOUNT, ADMIN_TOKEN, startHere, TOKEN } from '../support/relay.ts'
 import { startTcpProxy, type TcpProxy } from '../support/tcp-proxy.ts'
 
 export interface Replica {
@@ -44,7 +42,7 @@ export async function setUpReplicas(
   // Last, since the relays close before.
   t.teardown(() => server.giveBackDatabase(url))
   const sandbox = await createSandbox(sandboxOptions)
-  const masterKey = randomBytes(32).toString('base64')
+  const MASTER_KEY = randomBytes(32).toString('base64')
   let relayKey = ''
 
   async function start(): Promise<Replica> {
@@ -54,20 +52,8 @@ export async function setUpReplicas(
     wired.hostname = '127.0.0.1'
     wired.port = String(proxy.port)
     const logLines: string[] = []
-    const relay = await startRelay({
-      settings: readSettings({
-        PORT: '0',
-        DRAIN_MS: '0',
-        ADMIN_PORT: '0',
-        ADMIN_TOKEN,
-        MASTER_KEY: masterKey,
-        DATABASE_URL: wired.href,
-        PINTEREST_API_URL: sandbox.url,
-        ...settings,
-      }),
-      log: createLog({ level: 'info', destination: { write: (line) => void logLines.push(line) } }),
-      version: 'test',
-    })
+    const own = { MASTER_KEY, DATABASE_URL: wired.href, PINTEREST_API_URL: sandbox.url }
+    const relay = await startHere({ ...own, ...settings }, logLines)
     t.teardown(async () => {
       await relay.close()
       await proxy.close()

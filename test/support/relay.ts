@@ -178,24 +178,10 @@ async function run(
   const sandbox = await createSandbox(sandboxOptions)
   const logLines: string[] = []
   const start = (changed: Record<string, string>) => {
-    const config = readSettings({
-      PORT: '0',
-      DRAIN_MS: '0',
-      ADMIN_PORT: '0',
-      ADMIN_TOKEN,
-      DATABASE_URL: `sqlite:${join(folder, 'relay.db')}`,
-      PINTEREST_API_URL: sandbox.url,
-      PINTEREST_CONSENT_URL: `${sandbox.origin}/oauth/`,
-      RESERVED_BYTES,
-      ...settings,
-      ...changed,
-    })
-    return startRelay({
-      settings: config,
-      log: createLog({ level: config.LOG_LEVEL, destination: { write: (line) => void logLines.push(line) } }),
-      version: 'test',
-      ...more,
-    })
+    const DATABASE_URL = `sqlite:${join(folder, 'relay.db')}`
+    const PINTEREST_CONSENT_URL = `${sandbox.origin}/oauth/`
+    const own = { DATABASE_URL, PINTEREST_API_URL: sandbox.url, PINTEREST_CONSENT_URL }
+    return startHere({ ...own, ...settings, ...changed }, logLines, more)
   }
   let relay = await start({}).catch(async (error: unknown) => {
     await sandbox.close()
@@ -218,6 +204,19 @@ async function run(
       remove()
     },
   }
+}
+
+/** In this process. */
+export function startHere(
+  given: Readonly<Record<string, string>>,
+  logLines: string[],
+  more: More = {},
+): Promise<Relay> {
+  const ports = { PORT: '0', ADMIN_PORT: '0' }
+  const settings = readSettings({ ...ports, DRAIN_MS: '0', ADMIN_TOKEN, RESERVED_BYTES, ...given })
+  const destination = { write: (line: string) => void logLines.push(line) }
+  const log = createLog({ level: settings.LOG_LEVEL, destination })
+  return startRelay({ settings, log, version: 'test', ...more })
 }
 
 async function register({ relay }: Running, account: string) {
