@@ -13,6 +13,8 @@ export function quarantine(queuePath: string, nowMs: number): string {
   renameSync(queuePath, path)
   // Afterwards: the next start finds a WAL without its queue, but a queue without its WAL would pass as whole.
   if (existsSync(`${queuePath}-wal`)) renameSync(`${queuePath}-wal`, `${path}-wal`)
+  // So that no later WAL is taken for this queue's.
+  else makeEmptyFile(`${path}-wal`)
   return path
 }
 
@@ -28,7 +30,7 @@ export function finishQuarantine(queuePath: string, nowMs: number): string | und
     if (path === undefined || existsSync(`${path}-wal`)) {
       // Somebody deleted the queue alone: `recover` reads the WAL beside an empty one.
       path = freePath(queuePath, nowMs)
-      closeSync(openSync(path, 'wx', 0o600))
+      makeEmptyFile(path)
     }
     renameSync(wal, `${path}-wal`)
   }
@@ -57,6 +59,10 @@ function freePath(queuePath: string, nowMs: number): string {
   let path = plain
   for (let count = 2; existsSync(path) || existsSync(`${path}-wal`); count++) path = `${plain}-${count}`
   return path
+}
+
+function makeEmptyFile(path: string): void {
+  closeSync(openSync(path, 'wx', 0o600))
 }
 
 export function hasContent(path: string): boolean {

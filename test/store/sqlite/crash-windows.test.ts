@@ -231,3 +231,21 @@ t.test('a WAL whose queue is gone is kept: recover brings back what is in it, an
     t.strictSame((await openDamaged(t, { masterKeys }, path)).asides(), [], 'and once')
   }
 })
+
+t.test('a WAL is not taken for that of a queue that was quarantined before, without one', async (t) => {
+  const path = copyStore(pattern.closed, join(root, 'older'))
+  overwrite(path, 0, Buffer.alloc(3000, 0xee))
+  const first = await openDamaged(t, { masterKeys }, path)
+  const [older] = first.asides()
+  await first.store.commit(makeBatch(['newer']))
+  fs.copyFileSync(`${path}-wal`, join(root, 'newer-wal'))
+  await first.close()
+  // As if the relay had been killed, and somebody had deleted the queue alone.
+  fs.rmSync(path)
+  fs.copyFileSync(join(root, 'newer-wal'), `${path}-wal`)
+  const opened = await openDamaged(t, { masterKeys }, path)
+  const [newer] = opened.asides()
+  t.match(await opened.recover(basename(older!)), { unreadable: 0, deadLetters: 2 })
+  t.match(await opened.recover(basename(newer!)), { events: 1 })
+  t.strictSame(await idsIn(opened), [...PENDING, 'newer'].toSorted())
+})
