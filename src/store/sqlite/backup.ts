@@ -76,12 +76,10 @@ async function makeBackup(
     await entry.sync()
     return { files }
   } catch (error) {
+    // Without copies the folder was not empty: the key in it is somebody's.
+    if (files.length > 0) await rm(join(folder, BACKUP_KEY_FILE), { force: true })
     if (error instanceof BackupRefused) throw error
-    // Of what was made before.
-    const whole = files.map(({ file }) => file)
-    for (const name of whole.length > 0 ? [...whole, BACKUP_KEY_FILE] : []) {
-      await rm(join(folder, name), { force: true })
-    }
+    for (const { file } of files) await rm(join(folder, file), { force: true })
     if (signal.aborted) throw new BackupRefused('The relay is shutting down; there is no backup.')
     throw new BackupRefused(`${folder} cannot be written (${codeOf(error)}); there is no backup.`)
   }

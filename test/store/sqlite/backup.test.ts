@@ -186,6 +186,26 @@ t.test('of a backup whose vault cannot be copied nothing is left, the master key
   t.strictSame(readdirSync(backup), [])
 })
 
+t.test('beside a copy of a damaged vault, which stays, no master key is left', async (t) => {
+  const folder = makeFolder(t)
+  const [queue, vault] = ['queue', 'vault'].map((name) => {
+    const path = join(folder, name)
+    const db = new DatabaseSync(path)
+    db.exec('CREATE TABLE some (text); INSERT INTO some VALUES (1)')
+    db.close()
+    if (name === 'vault') overwrite(path, PAGE_BYTES, Buffer.alloc(PAGE_BYTES, 0x33))
+    return new DatabaseSync(path)
+  })
+  t.teardown(() => [queue, vault].forEach((db) => db!.close()))
+  const backup = join(folder, 'backup')
+  const backups = createBackups(() => queue, vault!, masterKeys.current)
+  await t.rejects(backups.make({ folder: backup, withMasterKey: true }), {
+    code: 'BACKUP_REFUSED',
+    message: /vault\.db is damaged/,
+  })
+  t.strictSame(readdirSync(backup), ['queue.db', 'vault.db'])
+})
+
 t.test('a disk without room for the copy is left as it is', async (t) => {
   const disk = mountSmallDisk(t, '12m')
   if (disk === undefined) return
