@@ -48,41 +48,47 @@ export const auditRoutes: AdminRoutes = async (app, { store }) => {
 
 const DONE = { replay: 'replayed', purge: 'purged', erase: 'erased' }
 
+type AuditOptions = Pick<AdminOptions, 'store' | 'clock' | 'log'>
+
 /** Two entries, since a change without one would be worse than one without its change. The second has the counts. */
 export async function auditRun<Schema extends TSchema>(
-  { store, clock }: Pick<AdminOptions, 'store' | 'clock'>,
+  options: AuditOptions,
   action: keyof typeof DONE,
   details: AuditEntry['details'],
   schema: Schema,
   run: () => Promise<RecordOf<Static<Schema>>>,
 ) {
-  await store.addAudit({ atMs: clock.wallMs(), action, details })
+  await options.store.addAudit({ atMs: options.clock.wallMs(), action, details })
   const counts = await run()
   const numbers = Object.entries(answerOf(schema, counts) as object).filter(
     ([, value]) => typeof value === 'number',
   )
-  const counted = { ...details, ...Object.fromEntries(numbers) }
-  await store.addAudit({ atMs: clock.wallMs(), action: DONE[action], details: counted })
+  await auditChange(options, DONE[action], { ...details, ...Object.fromEntries(numbers) })
   return counts
 }
 
+/** The change is done: its answer must not be lost as well. */
+async function auditChange(
+  { store, clock, log }: AuditOptions,
+  action: string,
+  details: AuditEntry['details'],
+): Promise<void> {
+  try {
+    await store.addAudit({ atMs: clock.wallMs(), action, details })
+  } catch (error) {
+    log.error({ code: codeOf(error), route: action }, 'audit entry not written')
+  }
+}
+
 /** Must be called before the routes are registered. */
-export function auditChanges(
-  app: FastifyInstance,
-  { store, clock, log }: Pick<AdminOptions, 'store' | 'clock' | 'log'>,
-): void {
+export function auditChanges(app: FastifyInstance, options: AuditOptions): void {
   app.decorateRequest('audited', undefined)
   app.addHook('onSend', async (request, { statusCode: status }) => {
     if (!mayHaveChanged(request, status)) return
     const { method, params, routeOptions, audited } = request
     const { id, key_id, source_id } = params as Readonly<Record<string, string | undefined>>
     const details = { ad_account_id: id, key_id, source: source_id, status, ...audited }
-    try {
-      await store.addAudit({ atMs: clock.wallMs(), action: `${method} ${routeOptions.url}`, details })
-    } catch (error) {
-      // The change is done: its answer must not be lost as well.
-      log.error({ code: codeOf(error), route: routeOptions.url }, 'audit entry not written')
-    }
+    await auditChange(options, `${method} ${routeOptions.url}`, details)
   })
 }
 

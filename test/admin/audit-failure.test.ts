@@ -1,12 +1,13 @@
 /** A change that was made is answered, also when the store cannot write its audit entry. */
 import Fastify from 'fastify'
 import t from 'tap'
-import { auditChanges } from '../../src/admin/audit.ts'
+import { auditChanges, auditRun } from '../../src/admin/audit.ts'
 import type { AdminOptions } from '../../src/admin/options.ts'
 import { consentRoutes } from '../../src/admin/consent.ts'
 import { keyRoutes } from '../../src/admin/keys.ts'
 import { NotFound, StoreUnavailable } from '../../src/errors.ts'
 import type { AuditEntry } from '../../src/store/core/audit.ts'
+import { Type } from '../../src/type.ts'
 import { createManualClock } from '../support/clock.ts'
 
 t.test('an entry that cannot be written is logged, and the answer is not lost', async (t) => {
@@ -21,6 +22,31 @@ t.test('an entry that cannot be written is logged, and the answer is not lost', 
   t.same(answer.json(), { done: true })
   t.match(logged, [{ code: 'STORE_UNAVAILABLE', route: '/things/:id' }])
 })
+
+t.test(
+  'so it is with what a purge, a replay or an erasure has done; without a first entry none begins',
+  async (t) => {
+    const clock = createManualClock()
+    const logged: unknown[] = []
+    const log = { debug() {}, info() {}, warn() {}, error: (fields: object) => void logged.push(fields) }
+    const schema = Type.Closed({ purged: Type.Count })
+    let written = 0
+    let runs = 0
+    const run = async () => ({ purged: (runs += 1) })
+    const store = {
+      addAudit: async () => {
+        if (written === 0) throw new StoreUnavailable()
+        written -= 1
+      },
+    }
+    const options = { store, clock, log } as unknown as AdminOptions
+    await t.rejects(auditRun(options, 'purge', {}, schema, run), { code: 'STORE_UNAVAILABLE' })
+    t.equal(runs, 0)
+    written = 1
+    t.same(await auditRun(options, 'purge', {}, schema, run), { purged: 1 })
+    t.match(logged, [{ code: 'STORE_UNAVAILABLE', route: 'purged' }])
+  },
+)
 
 t.test('a change is written down before it is answered, also one that failed half way', async (t) => {
   const entries: Omit<AuditEntry, 'id'>[] = []
