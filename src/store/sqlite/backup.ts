@@ -88,8 +88,13 @@ async function makeBackup(
 async function prepareFolder(folder: string, neededBytes: number): Promise<void> {
   if (!isAbsolute(folder))
     throw new BackupRefused('The folder must be an absolute path, as the relay sees it.')
-  makeFolder(folder)
-  if ((await readdir(folder)).length > 0) throw new BackupRefused(`${folder} is not empty.`)
+  // Before all that this thread waits for: posts must not stop for a file server that is away.
+  const names = await readdir(folder).catch((error: unknown) => {
+    if (codeOf(error) !== 'ENOENT') throw error
+    makeFolder(folder)
+    return []
+  })
+  if (names.length > 0) throw new BackupRefused(`${folder} is not empty.`)
   if (freeBytes(folder) < neededBytes) {
     throw new BackupRefused(
       `${folder} has no room: a backup takes ${Math.ceil(neededBytes / 1024 ** 2)} MiB.`,

@@ -9,6 +9,8 @@ import {
   statSync,
   writeFileSync,
 } from 'node:fs'
+import fsPromises from 'node:fs/promises'
+import { syncBuiltinESMExports } from 'node:module'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { setImmediate } from 'node:timers/promises'
@@ -184,6 +186,30 @@ t.test('of a backup whose vault cannot be copied nothing is left, the master key
   const backups = createBackups(() => queue, vault!, masterKeys.current)
   await t.rejects(backups.make({ folder: backup, withMasterKey: true }), { code: 'BACKUP_REFUSED' })
   t.strictSame(readdirSync(backup), [])
+})
+
+t.test('a file server that is away stops a backup, and no post', async (t) => {
+  const folder = makeFolder(t)
+  const opened = await open(t, join(folder, 'relay.db'))
+  const { readdir } = fsPromises
+  const asked = Promise.withResolvers<unknown>()
+  const answer = Promise.withResolvers<never>()
+  const replace = (value: unknown) => {
+    Object.assign(fsPromises, { readdir: value })
+    syncBuiltinESMExports()
+  }
+  t.teardown(() => replace(readdir))
+  replace((path: unknown) => {
+    asked.resolve(path)
+    return answer.promise
+  })
+  const backup = join(folder, 'mounted', 'backup')
+  const made = backUp(opened, backup)
+  t.equal(await asked.promise, backup)
+  t.notOk(existsSync(join(folder, 'mounted')), 'nothing was asked for in the thread of the store')
+  t.ok((await opened.store.commit(makeBatch(['meanwhile']))).batch)
+  answer.reject(Object.assign(new Error(), { code: 'EIO' }))
+  await t.rejects(made, { code: 'BACKUP_REFUSED', message: /EIO/ })
 })
 
 t.test('beside a copy of a damaged vault, which stays, no master key is left', async (t) => {
