@@ -10,7 +10,14 @@ import { DatabaseSync } from 'node:sqlite'
 import { StoreCannotOpen, StoreTooNew, codeOf } from '../../errors.ts'
 import type { Sealer } from '../../vault/seal.ts'
 import { assertCheckOpens, readKeyChecks } from '../core/reseal.ts'
-import { explainOpenError, isDamage, isNoSpace, StoreDamaged, translateOpenErrors } from './failures.ts'
+import {
+  explainOpenError,
+  isDamage,
+  isHalfBegun,
+  isNoSpace,
+  StoreDamaged,
+  translateOpenErrors,
+} from './failures.ts'
 import { createRunner } from './run.ts'
 
 /** SQLite's own; nothing sets another size. */
@@ -172,7 +179,12 @@ export function assertSound(db: DatabaseSync): void {
 }
 
 function readVersion(db: DatabaseSync): number {
-  return Number(readPragma(db, 'user_version'))
+  try {
+    return Number(readPragma(db, 'user_version'))
+  } catch (error) {
+    if (isHalfBegun(error)) return 0
+    throw error
+  }
 }
 
 /** In one transaction: a file has all of the tables, or none. */

@@ -31,6 +31,11 @@ export function isNoSpace(error: unknown): boolean {
   return isFull(error) || NO_SPACE_IOERRS.has(resultCodeOf(error))
 }
 
+/** The process that began the file died meanwhile: whoever opens it for writing rolls that back. Later a file has a WAL instead. */
+export function isHalfBegun(error: unknown): boolean {
+  return resultCodeOf(error) === SQLITE_READONLY_ROLLBACK
+}
+
 /** The whole one; its last byte is the primary one, which says less. */
 function resultCodeOf(error: unknown): number {
   return error instanceof Error && 'errcode' in error ? Number(error.errcode) : SQLITE_OK
@@ -44,6 +49,7 @@ const SQLITE_ERROR = 1
 const SQLITE_BUSY = 5
 const SQLITE_READONLY = 8
 const SQLITE_FULL = 13
+const SQLITE_READONLY_ROLLBACK = 776
 const CONTENT = { CORRUPT: 11, NOTADB: 26 }
 const CONTENT_READ = { IOERR_SHORT_READ: 522, IOERR_DATA: 8202, IOERR_CORRUPTFS: 8458 }
 const TWICE = { CONSTRAINT_PRIMARYKEY: 1555, CONSTRAINT_UNIQUE: 2067, CONSTRAINT_ROWID: 2579 }

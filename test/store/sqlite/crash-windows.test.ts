@@ -9,6 +9,7 @@ import fsPromises from 'node:fs/promises'
 import { syncBuiltinESMExports } from 'node:module'
 import { tmpdir } from 'node:os'
 import { basename, join } from 'node:path'
+import { DatabaseSync } from 'node:sqlite'
 import t, { type Test } from 'tap'
 import { splitEvents } from '../../../src/store/payload.ts'
 import { restoreBackup } from '../../../src/store/sqlite/restore-backup.ts'
@@ -103,6 +104,26 @@ function makeBroken(name: string): string {
   overwrite(`${path}-wal`, 32 + 24 + 100, Buffer.alloc(3000, 0xee))
   return path
 }
+
+t.test('a start that is killed while it begins a file is followed by one that begins it anew', async (t) => {
+  const begun = join(root, 'half-begun')
+  const db = new DatabaseSync(begun)
+  // More than the cache holds: the file and its rollback journal are as the kill leaves them.
+  db.exec(
+    'PRAGMA cache_size = 1; BEGIN; CREATE TABLE some (bytes); INSERT INTO some VALUES (zeroblob(100000))',
+  )
+  for (const name of ['relay.vault.db', 'relay.db']) {
+    const path = join(root, `half-begun-${name}`, 'relay.db')
+    mkdirSync(join(path, '..'))
+    if (name === 'relay.db') await (await openDamaged(t, { masterKeys }, path)).close()
+    for (const ending of ['', '-journal']) fs.copyFileSync(begun + ending, join(path, '..', name + ending))
+    const opened = await openDamaged(t, { masterKeys }, path)
+    t.strictSame(opened.problems, [])
+    t.ok((await opened.store.commit(makeBatch(['taken']))).batch)
+    await opened.close()
+  }
+  db.close()
+})
 
 t.test(
   'a quarantine that is cut short is finished at the next start: nothing of file or WAL is lost',
