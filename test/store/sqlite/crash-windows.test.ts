@@ -7,20 +7,19 @@ import { randomBytes } from 'node:crypto'
 import fs, { existsSync, mkdirSync, readdirSync } from 'node:fs'
 import fsPromises from 'node:fs/promises'
 import { syncBuiltinESMExports } from 'node:module'
-import { tmpdir } from 'node:os'
 import { basename, join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import t, { type Test } from 'tap'
 import { splitEvents } from '../../../src/store/payload.ts'
 import { restoreBackup } from '../../../src/store/sqlite/restore-backup.ts'
+import { makeFolder } from '../../support/at-exit.ts'
 import { openSqlite, type OpenedStore } from '../../support/stores.ts'
 import { askAll, LIVE, makeBatch, TEST } from '../batches.ts'
 import { copyStore, makePattern, OTHER } from './damaged.ts'
 import { asidesBeside, openDamaged, overwrite, type Opened } from './flipped.ts'
 import { RESERVED_BYTES } from './ground.ts'
 
-const root = fs.mkdtempSync(join(tmpdir(), 'pinrelay-windows-'))
-t.teardown(() => fs.rmSync(root, { recursive: true, force: true }))
+const root = makeFolder(t)
 const pattern = await makePattern(root, 60)
 const { masterKeys } = pattern
 const PENDING = [...pattern.pending.values()].flat().toSorted()
