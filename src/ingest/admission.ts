@@ -29,11 +29,23 @@ export function createAdmission(bodyLimitBytes: number, { after }: Pick<Clock, '
   const small = createSpace(SMALL_BODIES * bodyLimitBytes, SMALL_BODIES_OF_ONE * bodyLimitBytes)
   const large = createSpace(LARGE_BODIES * bodyLimitBytes, LARGE_BODIES_OF_ONE * bodyLimitBytes)
   const line = new Set<Waiting>()
+  let isAdmitting = false
   let inside = 0
   let onEmptied = () => {}
 
-  /** In order of arrival, but no account waits for another that has its share. */
   function admitWaiting(): void {
+    // Who left meanwhile gives its room back as soon as it enters. Calls within calls, as deep as the line is long, would end the process.
+    if (isAdmitting) return
+    isAdmitting = true
+    try {
+      admitInOrder()
+    } finally {
+      isAdmitting = false
+    }
+  }
+
+  /** But no account waits for another that has its share. */
+  function admitInOrder(): void {
     const full = new Set<string>()
     for (const waiting of line) {
       const { adAccountId, sizeBytes } = waiting

@@ -13,12 +13,17 @@ function setUpAdmission(bodyLimitBytes = BODY_LIMIT) {
   const clock = createManualClock()
   const admission = createAdmission(bodyLimitBytes, clock)
   /** What became of a post: `inside`, `waiting`, or the code of its refusal. */
-  const enter = (headers: Record<string, string>, adAccountId = '1') => {
+  const enter = (
+    headers: Record<string, string>,
+    adAccountId = '1',
+    onInside = (_leave: () => void) => {},
+  ) => {
     const post = { status: 'waiting', leave: () => {} }
     admission.enter({ headers }, adAccountId, (error, leave = () => {}) => {
       if (post.status !== 'waiting') throw new Error('called back twice')
       post.status = error === undefined ? 'inside' : (error as FastifyError).code
       post.leave = leave
+      if (error === undefined) onInside(leave)
     })
     return post
   }
@@ -95,6 +100,23 @@ t.test('who has waited for five seconds is refused, and who comes behind need no
   smaller.leave()
   await clock.advance(5000)
   t.equal(clock.pendingTimers(), 0)
+})
+
+t.test('a long line of posts that leave as soon as they enter is admitted all at once', async (t) => {
+  const { enterSized, enter } = setUpAdmission()
+  const inside = [enterSized(BODY_LIMIT), enterSized(BODY_LIMIT)]
+  let left = 0
+  for (let n = 0; n < 5000; n++) {
+    enter({ 'content-length': String(BODY_LIMIT) }, '1', (leave) => {
+      left += 1
+      leave()
+    })
+  }
+  const last = enterSized(BODY_LIMIT)
+  inside[0]!.leave()
+  t.equal(left, 5000)
+  t.equal(last.status, 'inside')
+  t.equal(enterSized(BODY_LIMIT).status, 'waiting', 'the other one is still inside')
 })
 
 t.test('a body without a length counts as the largest, one over the limit not at all', async (t) => {
