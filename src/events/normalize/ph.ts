@@ -71,7 +71,15 @@ const VANITY = /^(?:\d[^\p{L}\d]*){1,6}\p{L}{3}/u
  * Digits that are no part of the number. Behind letters: an extension in words, another number, or a typing error (`0171 l234567`).
  * Before them, set apart: `2. Stock`, `24h`. Before a `+` or a zero: `Tel1 0171…` (Belarus dials `8 0`).
  */
-const OTHER_DIGITS = /\p{L}.*\d|(?:\d{3}\s\d?|\s)\d[^\p{L}\d-]*\p{L}|\d\D*\+\D*\d|^[1-79]\D+0/su
+const OTHER_DIGITS = /\p{L}.*\d|(?:\d{3}\s\d?|\s)\d[^\p{L}\d-]*\p{L}|\s\d\d\p{L}|\d\D*\+\D*\d|^[1-79]\D+0/su
+
+const BETWEEN_GROUPS = String.raw`\p{Zs}().\/_'’\p{Pd}\u2212`
+
+/** Behind a whole number: `030 901820, 12`, `030 901820 [2]`, `030 901820/21`. */
+const SECOND_NUMBER = new RegExp(
+  String.raw`^(?:\d[${BETWEEN_GROUPS}]*){7,}[^\d${BETWEEN_GROUPS}]\D*\d|^(?:\d[^\d/]*){7,}\/\D*\d\d?$`,
+  'su',
+)
 
 /** The digits of a typed number, without extension, and whether a `+` precedes the first. */
 function readDialled(typed: string): Dialled | undefined {
@@ -87,7 +95,8 @@ function readDialled(typed: string): Dialled | undefined {
   const end = rest.search(EXTENSION)
   const number = end === -1 ? rest : rest.slice(0, end)
   const digits = number.replace(NOT_DIGITS, '')
-  if (digits.length > MAX_DIGITS || VANITY.test(number) || OTHER_DIGITS.test(number)) return undefined
+  if (digits.length > MAX_DIGITS) return undefined
+  if (VANITY.test(number) || OTHER_DIGITS.test(number) || SECOND_NUMBER.test(number)) return undefined
   return { digits, hasPlus: plain.slice(0, start).includes('+') }
 }
 
