@@ -343,9 +343,15 @@ t.test('an e-mail address in the query of the page is left out, and nothing else
 
 t.test('a search for an e-mail address is left out', async (t) => {
   const path = 'custom_data.search_string'
-  for (const value of ['jane@example.com', 'order of Jane@example.com', 'jane&#64;example.com'])
+  for (const value of [
+    'jane@example.com',
+    'order of Jane@example.com',
+    'jane&#64;example.com',
+    'jane%2540example.com',
+    'ｊａｎｅ＠ｅｘａｍｐｌｅ．ｃｏｍ',
+  ])
     t.same(at(path, value), { value: undefined, warnings: [`${path}: raw_email`] }, value)
-  for (const value of ['shirt @brand.', '@brand.example', 'a @ b.c', 'a@b'])
+  for (const value of ['shirt @brand.', '@brand.example', 'a @ b.c', 'a@b', '%40brand.example'])
     t.same(at(path, value), { value, warnings: [] }, value)
 })
 

@@ -86,10 +86,13 @@ export function decodedText(value: unknown): Reading<string> {
 /** What a customer searched for; some type their own e-mail address. */
 export function searchString(value: unknown): Reading<string> {
   const reading = decodedText(value)
-  return reading.status === 'read' && EMAIL.test(reading.value) ? dropped('raw_email') : reading
+  if (reading.status !== 'read' || !EMAIL.test(reading.value.replace(OTHER_AT, '@'))) return reading
+  return dropped('raw_email')
 }
 
-const EMAIL = /[^\s@]@[^\s@]+\.[^\s@]/
+/** As addresses of pages and Japanese keyboards have it. */
+const OTHER_AT = /%(?:25)*40|\uff20/g
+const EMAIL = /[^\s@]@[^\s@]+[.\uff0e\u3002][^\s@]/
 
 /** Of a page: links and forms of shops put the customer's e-mail address into the query, and Pinterest must get none raw. */
 export function pageAddress(value: unknown): Reading<string> {
