@@ -30,6 +30,19 @@ t.test('the first screen of the README says how to connect a shop', async (t) =>
     t.match(screen, text)
 })
 
+t.test('each part of the changelog says a thing once', async (t) => {
+  for (const part of read('CHANGELOG.md').split(/^## /m)) {
+    const lines = part.split('\n').filter((line) => line !== '')
+    // A merge that goes wrong repeats lines, or an item under the same name.
+    const starts = lines.map((line) => /^- \*\*.*?\*\*/.exec(line)?.[0] ?? line)
+    t.strictSame(
+      starts.filter((start, index) => starts.indexOf(start) < index),
+      [],
+      lines[0] ?? '',
+    )
+  }
+})
+
 t.test('compose passes every setting on, but for what the image and its networks fix', async (t) => {
   const { services } = parse(read('docker-compose.yml')) as Compose
   const fixed = ['HOST', 'PORT', 'ADMIN_PORT', 'DATABASE_URL']
