@@ -3,6 +3,7 @@ import { join, relative } from 'node:path'
 import t from 'tap'
 import { until } from './support/clock.ts'
 import { formatReports } from './support/format-reports.ts'
+import { startNode } from './support/node-process.ts'
 import { runFiles, type RunFilesOptions } from './support/run-files.ts'
 
 const ROOT = join(import.meta.dirname, '..')
@@ -166,6 +167,22 @@ t.test('never ends', async () => {
   const { path, pid } = JSON.parse(readFileSync(told, 'utf8')) as { path: string; pid: number }
   t.notOk(existsSync(path))
   await until(() => !existsSync(`/proc/${pid}`))
+})
+
+t.test('what must not outlive a process ends also where a second signal comes meanwhile', async (t) => {
+  const folder = t.testdir()
+  const code = `
+    const { atExit, openFolder } = await import('${join(ROOT, 'test/support/at-exit.ts')}')
+    console.log(openFolder('interrupted', '${folder}').path)
+    atExit(() => process.kill(process.pid, 'SIGINT'))
+    setInterval(() => {}, 1000)
+    process.kill(process.pid, 'SIGINT')`
+  const child = startNode({ words: ['--input-type=module', '--eval', code], environment: {} })
+  const paths: string[] = []
+  child.onLine((line) => void paths.push(line))
+  t.equal(await child.ended, 130)
+  t.equal(paths.length, 1)
+  t.notOk(existsSync(paths[0]!))
 })
 
 t.test('what a test asks for again and again and never comes fails it, with its place', async (t) => {

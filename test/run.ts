@@ -63,7 +63,7 @@ const silenceSeconds =
 const reports: Report[] = []
 // Ends in order: the groups with what they started, then the server and the folder that they use. What has failed until then is shown.
 const stop = new AbortController()
-for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => stop.abort())
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => stop.abort())
 const server = files.some(needsPostgres) ? await startPostgres() : undefined
 // Stores sync each commit: on a disk that others use, too, the waits for it were half of the time, and its work a tenth of the CPU.
 const memory = process.env['TMPDIR'] === undefined ? findMemory() : undefined

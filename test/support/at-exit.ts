@@ -8,9 +8,10 @@ import { join } from 'node:path'
 import type { Test } from 'tap'
 
 const ends = new Set<() => void>()
-// A signal alone is no exit. Who listens to it as well, which is later than this, ends the process in a way of its own.
+// A signal alone is no exit. Who listens to it as well ends the process in a way of its own. Each signal, not the first alone: npm passes
+// on the Ctrl-C that this process has, too, and one without a listener would end it in the middle of its ends.
 for (const signal of ['SIGINT', 'SIGTERM'] as const)
-  process.once(signal, () => void (process.listenerCount(signal) > 0 || process.exit(130)))
+  process.on(signal, () => void (process.listenerCount(signal) > 1 || process.exit(130)))
 process.once('exit', () => {
   for (const end of [...ends].toReversed()) {
     try {

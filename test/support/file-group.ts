@@ -10,8 +10,8 @@ import { pathToFileURL } from 'node:url'
 
 const files = process.argv.slice(2)
 // What it started ends with it, at its `exit`. Where its tests hang, what it waits for says why.
-process.once('SIGINT', () => process.exit(130))
-process.once('SIGTERM', () => {
+process.on('SIGINT', () => process.exit(130))
+process.on('SIGTERM', () => {
   process.stderr.write(`waits for ${process.getActiveResourcesInfo().join(', ') || 'nothing'}\n`)
   process.exit(143)
 })
