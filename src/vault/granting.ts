@@ -73,8 +73,9 @@ export function createGranting(options: GrantingOptions) {
   async function alone<Result>(given: GivenGrant, work: () => Promise<Result>): Promise<Result> {
     if (given.kind !== 'refresh_token') return work()
     const name = sha256Hex(given.refreshToken)
-    if (!(await vault.claim(name))) throw new PinterestUnavailable(ELSEWHERE)
     try {
+      // It may have been kept also where its answer was lost.
+      if (!(await vault.claim(name))) throw new PinterestUnavailable(ELSEWHERE)
       await vault.reload()
       return await work()
     } finally {

@@ -135,3 +135,17 @@ t.test('a refresh token that replicas are given at the same time is used by one 
   for (const id of ['7', '8']) t.equal(one.vault.tokenOf(id), 'pina_access_5')
   t.equal(claims.size, 0)
 })
+
+t.test('a claim whose answer was lost is given back', async (t) => {
+  const { one, claims } = await setReplicas()
+  const unused = () => Promise.reject(new Error('unused'))
+  const claim = async (name: string) => {
+    claims.set(name, 'one')
+    throw Object.assign(new Error('connection lost'), { code: 'STORE_UNAVAILABLE' })
+  }
+  const oauth = { ...one.oauth, exchangeCode: unused, mintConversionToken: unused }
+  const granting = createGranting({ ...one, vault: { ...one.vault, claim }, oauth, verify: unused })
+  const given = { kind: 'refresh_token', client: CLIENT, refreshToken: 'pinr_given' } as const
+  await t.rejects(granting.putAccount({ adAccountId: '7' }, given), { code: 'STORE_UNAVAILABLE' })
+  t.equal(claims.size, 0)
+})
