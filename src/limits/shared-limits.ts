@@ -48,6 +48,8 @@ function createLease(kind: BucketKind, adAccountId: string, capacity: number, re
     /** To be given back with the next request. */
     unused: 0,
     isWanted: false,
+    /** The store has not answered yet. */
+    isAsked: false,
     /** Monotonic; before it the store has none. */
     emptyUntilMs: -Infinity,
     left: capacity,
@@ -101,7 +103,8 @@ export function createSharedLimits(options: SharedLimitsOptions) {
       if (lease !== undefined) lease.unused += 1
     },
     level: (adAccountId) => levelOf(leases.find('post_limiter', adAccountId)),
-    forget: (adAccountId) => leases.forget('post_limiter', adAccountId),
+    // What nobody uses is given back and forgotten anyway.
+    forget: () => {},
   }
 
   return { callLimiter, postLimiter, close: leases.close }
@@ -127,6 +130,7 @@ function createQuotaLeases({ shared, clock }: SharedLimitsOptions, onGranted: (a
     const asked = [...due]
     due.clear()
     const requests = asked.map(requestOf)
+    for (const lease of asked) lease.isAsked = true
     const askedMs = clock.monotonicMs()
     try {
       const grants = await shared.exchange(requests)
@@ -149,10 +153,15 @@ function createQuotaLeases({ shared, clock }: SharedLimitsOptions, onGranted: (a
       }
       cancelAgain()
       if (!isClosed) cancelAgain = clock.after(ASK_AGAIN_MS, ask)
+    } finally {
+      for (const lease of asked) lease.isAsked = false
     }
   }
 
-  /** Gives back what was not used, and what calls that have ended held. */
+  /**
+   * Gives back what was not used, and what calls that have ended held. Forgets no lease while the store is asked of it, or will be: where
+   * that fails it is asked for again, and together with another lease of the same bucket the store would refuse it, and all others with it.
+   */
   function tick(): void {
     const nowMs = clock.monotonicMs()
     for (const [key, lease] of leases) {
@@ -161,7 +170,7 @@ function createQuotaLeases({ shared, clock }: SharedLimitsOptions, onGranted: (a
       lease.takenBefore = lease.taken
       lease.taken = 0
       if (lease.unused > 0 || lease.known !== lease.atHand + lease.inUse) due.add(lease)
-      else if (isIdle && lease.inUse === 0 && !lease.isWanted) leases.delete(key)
+      else if (isIdle && lease.inUse === 0 && !lease.isAsked && !due.has(lease)) leases.delete(key)
     }
     ask()
     cancelTick = clock.after(LIFE_MS, tick)
@@ -190,7 +199,6 @@ function createQuotaLeases({ shared, clock }: SharedLimitsOptions, onGranted: (a
       return undefined
     },
     find: (kind: BucketKind, adAccountId: string) => leases.get(keyOf(kind, adAccountId)),
-    forget: (kind: BucketKind, adAccountId: string) => void leases.delete(keyOf(kind, adAccountId)),
     close: () => {
       isClosed = true
       cancelTick()

@@ -160,7 +160,15 @@ t.test('a post limiter refuses with the time until the next token, and says what
   t.match(await postLimiter.take('1', 60), { current: 60 })
   t.same(await postLimiter.take('1', 60), { current: 61, ttl: 1000 })
   t.equal(postLimiter.level('1'), 0)
+})
+
+t.test('an account that is removed and registered again has the bucket that it had', async (t) => {
+  const { postLimiter, asked, clock } = setUp(all)
+  const before = postLimiter.take('1', 60)
   postLimiter.forget('1')
+  await Promise.all([before, postLimiter.take('1', 60)])
+  t.equal(asked.length, 1)
+  for (let second = 0; second < 5; second++) await clock.advance(1000)
   t.equal(postLimiter.level('1'), undefined)
 })
 
@@ -174,6 +182,37 @@ t.test('accounts that nobody uses are forgotten', async (t) => {
   t.equal(callLimiter.level('1'), undefined)
   close()
   t.equal(clock.pendingTimers(), 0)
+})
+
+t.test('calls of all continue after an outage, whoever had just been told to wait', async (t) => {
+  const clock = createManualClock()
+  const exchanges: { requests: readonly BucketRequest[]; end: (answer: Promise<BucketGrant[]>) => void }[] =
+    []
+  const { callLimiter } = createSharedLimits({
+    settings: { CALLS_PER_MINUTE: 70, CALL_BURST: 10 },
+    clock,
+    shared: {
+      exchange: (requests) => new Promise((resolve) => exchanges.push({ requests, end: resolve })),
+    },
+  })
+  async function end(answer: ((request: BucketRequest) => BucketGrant) | undefined): Promise<void> {
+    const { requests, end } = exchanges.shift()!
+    // As PostgreSQL does.
+    const isTwice = new Set(requests.map(({ adAccountId }) => adAccountId)).size < requests.length
+    end(isTwice || !answer ? Promise.reject(new Error()) : Promise.resolve(requests.map(answer)))
+    await runDue()
+  }
+  callLimiter.take('1')
+  await runDue()
+  callLimiter.take('1')
+  await end(() => ({ granted: 0, waitMs: 500, left: 0 }))
+  await clock.advance(3000)
+  t.equal(exchanges.length, 1, 'what was asked for meanwhile is under way')
+  for (const adAccountId of ['1', '2']) callLimiter.take(adAccountId)
+  await end(undefined)
+  await clock.advance(250)
+  await end(all)
+  for (const adAccountId of ['1', '2']) t.equal(callLimiter.take(adAccountId), 0)
 })
 
 t.test('who only waits, and is late by as much again, gets what was granted meanwhile', async (t) => {

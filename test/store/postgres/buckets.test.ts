@@ -127,6 +127,13 @@ t.test('a post limiter begins full, a call limiter empty', async (t) => {
   t.ok(grants[1]!.waitMs > 0 && grants[1]!.waitMs <= 1000)
 })
 
+t.test('an exchange that has a bucket twice is refused, and takes nothing', async (t) => {
+  const { shared } = await (await layGround(t, server)).open()
+  const twice = ask({ kind: 'post_limiter', wanted: CAPACITY })
+  await t.rejects(shared.exchange([twice, twice]), { code: '21000' })
+  t.match(await shared.exchange([twice]), [{ granted: CAPACITY }])
+})
+
 t.test('replicas share a bucket; what is used makes no room at once, what is given back does', async (t) => {
   const ground = await layGround(t, server)
   const [one, two] = [await ground.open(), await ground.open()]
