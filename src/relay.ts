@@ -145,7 +145,7 @@ async function openBase(options: RelayOptions, opened: AsyncDisposableStack) {
   const pinterest = createPinterest(upstream)
   const oauth = createPinterestOauth({ ...upstream, now: clock.wallMs })
   opened.defer(() => oauth.close())
-  const sharedLimits = shared && createSharedLimits({ settings, shared, clock })
+  const sharedLimits = shared && createSharedLimits({ settings, shared, clock, log })
   opened.defer(() => sharedLimits?.close())
   return {
     settings,

@@ -10,8 +10,10 @@
  * so that a process that was stopped does not use tokens of another time; it is given back, not kept.
  */
 import type { Clock } from '../clock.ts'
+import { codeOf } from '../errors.ts'
 import type { Settings } from '../settings.ts'
 import type { BucketGrant, BucketKind, BucketRequest, Shared } from '../store/shared.ts'
+import type { Log } from '../telemetry/log.ts'
 import type { PostLimiter } from './post-limiter.ts'
 import type { CallLimiter } from './call-limiter.ts'
 
@@ -19,6 +21,7 @@ export interface SharedLimitsOptions {
   readonly shared: Pick<Shared, 'exchange'>
   readonly settings: Pick<Settings, 'CALLS_PER_MINUTE' | 'CALL_BURST'>
   readonly clock: Clock
+  readonly log: Pick<Log, 'error'>
 }
 
 const LIFE_MS = 1000
@@ -111,7 +114,11 @@ export function createSharedLimits(options: SharedLimitsOptions) {
 }
 
 /** The leases, and the exchange of tokens with the store. `onGranted`: an account may make calls again. */
-function createQuotaLeases({ shared, clock }: SharedLimitsOptions, onGranted: (adAccountId: string) => void) {
+function createQuotaLeases(
+  { clock, ...options }: SharedLimitsOptions,
+  onGranted: (adAccountId: string) => void,
+) {
+  const exchangeTokens = loggingFailures(options)
   const leases = new Map<string, QuotaLease>()
   const due = new Set<QuotaLease>()
   let isAsking = false
@@ -133,7 +140,7 @@ function createQuotaLeases({ shared, clock }: SharedLimitsOptions, onGranted: (a
     for (const lease of asked) lease.isAsked = true
     const askedMs = clock.monotonicMs()
     try {
-      const grants = await shared.exchange(requests)
+      const grants = await exchangeTokens(requests)
       isAsking = false
       const nowMs = clock.monotonicMs()
       for (const [index, lease] of asked.entries()) {
@@ -204,6 +211,23 @@ function createQuotaLeases({ shared, clock }: SharedLimitsOptions, onGranted: (a
       cancelTick()
       cancelAgain()
     },
+  }
+}
+
+/** A failed exchange is repeated soon, so that only another failure than the last one is logged. */
+function loggingFailures({ shared, log }: Pick<SharedLimitsOptions, 'shared' | 'log'>): Shared['exchange'] {
+  let failure = ''
+  return async (requests) => {
+    try {
+      const grants = await shared.exchange(requests)
+      failure = ''
+      return grants
+    } catch (error) {
+      const code = codeOf(error)
+      if (code !== failure) log.error({ code }, 'store cannot grant tokens')
+      failure = code
+      throw error
+    }
   }
 }
 

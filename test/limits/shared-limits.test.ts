@@ -9,10 +9,12 @@ import { createManualClock, runDue } from '../support/clock.ts'
 function setUp(answer: (request: BucketRequest) => BucketGrant) {
   const clock = createManualClock()
   const asked: BucketRequest[] = []
+  const logged: unknown[] = []
   const state = { isAway: false }
   const budget = createSharedLimits({
     settings: { CALLS_PER_MINUTE: 70, CALL_BURST: 10 },
     clock,
+    log: { error: ({ code }) => void logged.push(code) },
     shared: {
       async exchange(requests) {
         if (state.isAway) throw Object.assign(new Error('away'), { code: 'STORE_UNAVAILABLE' })
@@ -21,7 +23,7 @@ function setUp(answer: (request: BucketRequest) => BucketGrant) {
       },
     },
   })
-  return { clock, asked, state, ...budget }
+  return { clock, asked, state, logged, ...budget }
 }
 
 const all = ({ wanted }: BucketRequest): BucketGrant => ({ granted: wanted, waitMs: 0, left: 5 })
@@ -93,7 +95,7 @@ t.test('what a process had when it was stopped for a while it does not use', asy
 })
 
 t.test('while the store is away calls wait and posts are refused; nothing is reported twice', async (t) => {
-  const { callLimiter, postLimiter, state, asked, clock } = setUp(all)
+  const { callLimiter, postLimiter, state, asked, logged, clock } = setUp(all)
   state.isAway = true
   t.ok(callLimiter.take('1') > 0)
   await t.rejects(postLimiter.take('1', 60) as Promise<unknown>, { code: 'STORE_UNAVAILABLE' })
@@ -102,6 +104,11 @@ t.test('while the store is away calls wait and posts are refused; nothing is rep
   t.equal(callLimiter.take('1'), 0)
   t.match(await postLimiter.take('1', 60), { current: Number })
   for (const { holding, unused } of asked) t.equal(holding + unused, 0)
+  t.same(logged, ['STORE_UNAVAILABLE'])
+  state.isAway = true
+  postLimiter.giveBack('1')
+  await clock.advance(3000)
+  t.equal(logged.length, 2, 'once for each outage')
 })
 
 t.test('a token is not given back after its use, though the answer to the first try is lost', async (t) => {
@@ -112,6 +119,7 @@ t.test('a token is not given back after its use, though the answer to the first 
   const { callLimiter } = createSharedLimits({
     settings: { CALLS_PER_MINUTE: 70, CALL_BURST: 10 },
     clock,
+    log: { error: () => {} },
     shared: {
       async exchange([request]) {
         const { level, atMs, outstanding, grant } = exchangeOne(bucket, { all: own, own }, request!, 0)
@@ -191,6 +199,7 @@ t.test('calls of all continue after an outage, whoever had just been told to wai
   const { callLimiter } = createSharedLimits({
     settings: { CALLS_PER_MINUTE: 70, CALL_BURST: 10 },
     clock,
+    log: { error: () => {} },
     shared: {
       exchange: (requests) => new Promise((resolve) => exchanges.push({ requests, end: resolve })),
     },
@@ -229,6 +238,7 @@ t.test('an answer that waited while the process was stopped is not used', async 
   const { callLimiter } = createSharedLimits({
     settings: { CALLS_PER_MINUTE: 70, CALL_BURST: 10 },
     clock,
+    log: { error: () => {} },
     shared: {
       exchange(requests) {
         asked.push(...requests)
