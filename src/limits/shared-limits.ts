@@ -177,7 +177,7 @@ function createQuotaLeases(
       lease.takenBefore = lease.taken
       lease.taken = 0
       if (lease.unused > 0 || lease.known !== lease.atHand + lease.inUse) due.add(lease)
-      else if (isIdle && lease.inUse === 0 && !lease.isAsked && !due.has(lease)) leases.delete(key)
+      else if (isIdle && lease.known === 0 && !lease.isAsked && !due.has(lease)) leases.delete(key)
     }
     ask()
     cancelTick = clock.after(LIFE_MS, tick)

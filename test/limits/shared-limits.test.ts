@@ -180,6 +180,18 @@ t.test('an account that is removed and registered again has the bucket that it h
   t.equal(postLimiter.level('1'), undefined)
 })
 
+t.test('a token that nobody takes goes back before its account is forgotten', async (t) => {
+  const { callLimiter, asked, clock } = setUp(all)
+  callLimiter.take('1')
+  await runDue()
+  for (let second = 0; second < 5; second++) await clock.advance(1000)
+  t.match(asked, [
+    { wanted: 1, unused: 0 },
+    { wanted: 0, holding: 0, unused: 1 },
+  ])
+  t.equal(callLimiter.level('1'), undefined)
+})
+
 t.test('accounts that nobody uses are forgotten', async (t) => {
   const { callLimiter, clock, close } = setUp(all)
   callLimiter.take('1')
