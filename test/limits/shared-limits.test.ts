@@ -204,7 +204,7 @@ t.test('accounts that nobody uses are forgotten', async (t) => {
   t.equal(clock.pendingTimers(), 0)
 })
 
-t.test('calls of all continue after an outage, whoever had just been told to wait', async (t) => {
+t.test('calls of all continue after an outage, whoever had just begun to wait', async (t) => {
   const clock = createManualClock()
   const exchanges: { requests: readonly BucketRequest[]; end: (answer: Promise<BucketGrant[]>) => void }[] =
     []
