@@ -180,7 +180,7 @@ function resultForAll(outcome: CallOutcome, result: CallResult, wasTrial: boolea
   return isDown || wasTrial ? result : { action: 'ask' }
 }
 
-/** After an operator's change a trial may leave now; not while Pinterest asked to wait. */
+/** After an operator's change a trial may leave now, also where a failure asked to wait; not after a 429. */
 export function allowTrial(breaker: Breaker, nowMs: number): Breaker {
   return breaker.status === 'closed' || breaker.reason === 'rate_limited'
     ? breaker

@@ -80,7 +80,7 @@ export function createDelivery(options: DeliveryOptions) {
       await done
       return batch.outcomes
     },
-    /** An account was registered, rotated, paused, resumed or removed: what waits is tried at once, unless Pinterest asked to wait. */
+    /** An account was registered, rotated, paused, resumed or removed: what waits is tried at once, but not during the pause after a 429. */
     accountChanged(adAccountId: string): void {
       for (const queue of queues.ofAccount(adAccountId)) {
         breakers.allowTrial(queue)

@@ -9,7 +9,8 @@
  * hour first; then what is late, oldest first; then more of what is waited for; then replays, oldest first.
  *
  * What has failed is called without these, in every other call while there are any, and in no trial then: so events that make
- * Pinterest fail hold up no others, however many they are. Of it groups go first, and of those the one that failed least often.
+ * Pinterest fail hold up no others, until they fill the queue's memory (prefetch.ts). Of it groups go first, and of those the one
+ * that failed least often.
  */
 import type { CallReference } from '../store/trail.ts'
 import TinyQueue from 'tinyqueue'
