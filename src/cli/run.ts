@@ -101,7 +101,7 @@ async function run(words: readonly string[], terminal: Terminal): Promise<number
   return isPartial === true ? EXIT.partly : EXIT.done
 }
 
-const NAMED = new RegExp(`\\brelay (${COMMANDS.map(({ name }) => name).join('|')})\\b`, 'g')
+const NAMED = new RegExp(`\\brelay (${COMMANDS.map(({ name }) => name).join('|')}|--help)\\b`, 'g')
 
 /** The commands that a text names, as they are typed here. */
 const asTyped = (text: string, terminal: Terminal) => text.replaceAll(NAMED, `${typedAs(terminal)} $1`)

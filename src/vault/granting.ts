@@ -128,9 +128,10 @@ export function createGranting(options: GrantingOptions) {
   }
 }
 
-export const NO_CLIENT = 'The account has no app: PUT oauth with client_id and client_secret first.'
+export const NO_CLIENT = 'The account has no app: relay account set ID --oauth gives it one.'
 const ELSEWHERE = 'oauth: another replica uses the refresh token now: try again in a minute.'
-const NO_GRANT = 'The account has no grant: PUT oauth with a refresh_token, or authorize it.'
+const NO_GRANT =
+  'The account has no grant: relay account set ID --oauth gives it an app, and then somebody consents.'
 
 /** A pair whose refresh token was used up by a request that then failed: good for the next try, and only in memory. */
 const SPARE_PAIRS_KEPT = 100

@@ -356,7 +356,7 @@ t.test('the page of consent needs an app, an account and a login', async (t) => 
   const browser = createBrowser()
   await browser.send(`${stand.relay.adminUrl}/session`, { admin_token: ADMIN_TOKEN })
   const authorize = (id: string) => browser.get(`${stand.relay.adminUrl}/accounts/${id}/authorize`)
-  t.match(await authorize(account), { status: 409, text: /client_id/ })
+  t.match(await authorize(account), { status: 409, text: /has no app/ })
   t.match(await authorize('404'), { status: 404 })
   const bare = await fetch(`${stand.relay.adminUrl}/accounts/${account}/authorize`)
   t.equal(bare.status, 401)

@@ -104,6 +104,9 @@ t.test('commands that a text names are those that work where it was typed', asyn
   const environment = { npm_lifecycle_event: 'relay' }
   t.match(await set(environment), /^npm run --silent relay -- source webhooks cli-typed shows/m)
   t.match((await relay('erase --order 1', { environment })).stderr, 'npm run --silent relay -- event ID')
+  t.match((await relay('unknown', { environment })).stderr, 'npm run --silent relay -- --help lists')
+  const minted = await relay(`account mint ${stand.account}`, { environment })
+  t.match(minted.stderr, 'no grant: npm run --silent relay -- account set ID --oauth')
   await relay('source rm cli-typed')
   await relay(`account pause ${stand.account}`)
   const lines = (await relay('status', { environment })).stdout.split('\n')
