@@ -16,7 +16,7 @@ const ENVIRONMENT = Object.fromEntries(
 let tests: NodeProcess | undefined
 let isInterrupted = false
 for (const signal of ['SIGINT', 'SIGTERM'] as const)
-  process.once(signal, () => {
+  process.on(signal, () => {
     isInterrupted = true
     tests?.signal('SIGTERM')
   })
