@@ -5,7 +5,7 @@
  * The lock is SQLite's own, on the file, and ends with the process. It ends early when this process opens and closes
  * the file by other means (a rule of POSIX locks): never read a store's file while it is open.
  */
-import { closeSync, existsSync, openSync } from 'node:fs'
+import { closeSync, openSync } from 'node:fs'
 import { DatabaseSync } from 'node:sqlite'
 import { StoreCannotOpen, StoreTooNew, codeOf } from '../../errors.ts'
 import type { Sealer } from '../../vault/seal.ts'
@@ -18,6 +18,7 @@ import {
   StoreDamaged,
   translateOpenErrors,
 } from './failures.ts'
+import { hasContent } from './quarantine.ts'
 import { createRunner } from './run.ts'
 
 /** SQLite's own; nothing sets another size. */
@@ -47,7 +48,8 @@ export interface OpenFileOptions {
  * or one that was never begun.
  */
 export function inspectFile(path: string, schema: Schema, sealer: Sealer, part: 'whole' | 'head'): boolean {
-  if (!existsSync(path)) return false
+  // SQLite would delete the WAL beside an empty file.
+  if (!hasContent(path)) return false
   return translateOpenErrors(path, () => {
     using db = new DatabaseSync(path, { readOnly: true, timeout: 0 })
     const version = readVersion(db)

@@ -23,7 +23,8 @@ export function quarantine(queuePath: string, nowMs: number): string {
  * say so, and may have left the WAL, which SQLite would delete.
  */
 export function finishQuarantine(queuePath: string, nowMs: number): string | undefined {
-  if (existsSync(queuePath)) return undefined
+  // An empty one is not begun: the process died before.
+  if (hasContent(queuePath)) return undefined
   const wal = `${queuePath}-wal`
   let path = listQuarantined(queuePath).at(-1)
   if (hasContent(wal)) {

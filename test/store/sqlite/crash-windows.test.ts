@@ -138,6 +138,18 @@ t.test(
   },
 )
 
+t.test('so it is where the next queue has a file already, which is empty, and it is reported', async (t) => {
+  for (const from of [pattern.closed, pattern.killed]) {
+    const image = join(root, `begun-${basename(from)}`)
+    const path = copyStore(from, image)
+    const aside = `${path}.corrupt-20260101T000000Z`
+    fs.renameSync(path, aside)
+    fs.writeFileSync(path, '')
+    const opened = await assertWhole(t, image, PENDING, basename(from))
+    t.strictSame(opened.asides(), [aside])
+  }
+})
+
 t.test(
   'a recovery that is cut short can be repeated: nothing is lost, and nothing comes twice',
   async (t) => {
