@@ -1,6 +1,6 @@
 /**
  * One event of a storefront, turned into the exact JSON that Pinterest gets: checked, coerced, normalized, hashed, and
- * serialized once, from a fresh object with a fixed order of keys. Or found invalid, with a reason; or filtered, since
+ * serialized once, from a fresh object of known keys. Or found invalid, with a reason; or filtered, since
  * the account does not want such events sent.
  *
  * Pure. Never throws, whatever JSON it gets, and takes time in proportion to it: values under unknown keys are never

@@ -10,10 +10,13 @@ const FIRST = 10_000
 const LAST = 32_767
 let last = randomInt(FIRST, LAST)
 
+/** Never the same twice, also when asked for several at once. */
 export async function findFreePort(): Promise<number> {
-  do last = last < LAST ? last + 1 : FIRST
-  while (!(await isFree(last)))
-  return last
+  for (;;) {
+    last = last < LAST ? last + 1 : FIRST
+    const port = last
+    if (await isFree(port)) return port
+  }
 }
 
 async function isFree(port: number): Promise<boolean> {
