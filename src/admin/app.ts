@@ -157,7 +157,8 @@ const compileSchema: FastifySchemaCompiler<XSchema> = ({ schema }) => {
 
 /** None, or `{}`, which clients send that always send JSON. */
 function isEmpty(body: unknown): boolean {
-  return body === undefined || (typeof body === 'object' && Object.keys(body ?? {}).length === 0)
+  if (body === undefined || body === null) return true
+  return typeof body === 'object' && !Array.isArray(body) && Object.keys(body).length === 0
 }
 
 function sendError(error: FastifyError, reply: FastifyReply): FastifyReply {

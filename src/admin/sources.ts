@@ -80,7 +80,7 @@ export const sourceRoutes: AdminRoutes = async (app, options) => {
   app.put('/sources/:source_id', { schema: putting }, async (request, reply) => {
     const { source_id: sourceId } = request.params
     const { body } = request
-    const fault = body.expression && (await findFault(body.expression))
+    const fault = body.expression === undefined ? undefined : await findFault(body.expression)
     if (fault !== undefined) throw new InvalidRequest(`expression: ${fault}.`)
     const outcome = await vault.putSource({
       sourceId,

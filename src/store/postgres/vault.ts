@@ -12,7 +12,7 @@ import { publish } from './transaction.ts'
 
 /** "vault" in ASCII. */
 const VAULT_LOCK = 0x7661756c74
-/** Of \`randomInt\`. */
+/** Of `randomInt`. */
 const MOST = 2 ** 48 - 1
 const READ_ALL = 'SELECT kind, id, body FROM documents ORDER BY kind COLLATE "C", id COLLATE "C"'
 

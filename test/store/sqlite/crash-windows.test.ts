@@ -104,6 +104,14 @@ function makeBroken(name: string): string {
   return path
 }
 
+/** `expected`: the ids of its events. */
+async function openWhole(name: string) {
+  const folder = join(root, name)
+  const path = copyStore(pattern.closed, folder)
+  const opened = await openSqlite({ path, masterKeys, reservedBytes: RESERVED_BYTES })
+  return { folder, opened, expected: await idsIn(opened) }
+}
+
 t.test('a start that is killed while it begins a file is followed by one that begins it anew', async (t) => {
   const begun = join(root, 'half-begun')
   const db = new DatabaseSync(begun)
@@ -163,14 +171,7 @@ t.test(
 )
 
 t.test('a backup that is cut short is refused, or is whole', async (t) => {
-  const folder = join(root, 'store-1')
-  mkdirSync(folder)
-  const opened = await openSqlite({
-    path: copyStore(pattern.closed, folder),
-    masterKeys,
-    reservedBytes: RESERVED_BYTES,
-  })
-  const expected = await idsIn(opened)
+  const { folder, opened, expected } = await openWhole('store-1')
   const backup = join(folder, 'backup')
   mkdirSync(backup)
   const taken = await imagesOf(backup, () => opened.backUp({ folder: backup, withMasterKey: true }))
@@ -192,14 +193,7 @@ t.test('a backup that is cut short is refused, or is whole', async (t) => {
 })
 
 t.test('a restore that is cut short stops the start, or is whole; it can be repeated', async (t) => {
-  const folder = join(root, 'store-2')
-  mkdirSync(folder)
-  const opened = await openSqlite({
-    path: copyStore(pattern.closed, folder),
-    masterKeys,
-    reservedBytes: RESERVED_BYTES,
-  })
-  const expected = await idsIn(opened)
+  const { folder, opened, expected } = await openWhole('store-2')
   const backup = join(folder, 'backup')
   await opened.backUp({ folder: backup, withMasterKey: false })
   await opened.close()
